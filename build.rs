@@ -1,0 +1,12 @@
+//! Tells the installer which target it was built for, and makes cargo rebuild
+//! it when an embedded recipe, patch or template changes.
+
+fn main() {
+    println!(
+        "cargo:rustc-env=TARGET={}",
+        std::env::var("TARGET").unwrap_or_default()
+    );
+    for folder in ["recipes", "patches", "templates"] {
+        println!("cargo:rerun-if-changed={folder}");
+    }
+}

@@ -1,0 +1,127 @@
+//! The command line: every option once, with its help and its default.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::plan::Tls;
+use crate::source::Origin;
+
+/// Builds a verified, private, relocatable Apache httpd for mod_wsgi.
+#[derive(Debug, Parser)]
+#[command(name = "mod_wsgi-httpd", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// One JSON object a line on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Warnings and errors only.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Addresses and commands tried as well.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Folder of recipes, instead of the built-in ones.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub recipes: Option<PathBuf>,
+    /// Cache of archives and artefacts [default: the user's cache folder].
+    #[arg(long, global = true, value_name = "DIR", env = "MOD_WSGI_HTTPD_CACHE")]
+    pub cache: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fetch, verify, build, check and switch to a private httpd.
+    Install(InstallArgs),
+    /// Show what `install` would build and where it would come from.
+    Plan(RequestArgs),
+    /// Fill the cache.
+    Fetch(RequestArgs),
+    /// Compare the installed files with their manifest.
+    Verify(PlaceArgs),
+    /// List the installed trees.
+    List(PlaceArgs),
+    /// Go back to the previous tree.
+    Rollback(PlaceArgs),
+}
+
+/// Where the result goes.
+#[derive(Clone, Debug, Args)]
+pub struct PlaceArgs {
+    /// Base folder [default: under the Python's prefix].
+    #[arg(long, value_name = "DIR")]
+    pub prefix: Option<PathBuf>,
+    /// Python whose prefix it goes under [default: $VIRTUAL_ENV, then python3].
+    #[arg(long, value_name = "PYTHON")]
+    pub python: Option<String>,
+}
+
+/// What is built, and from which sources.
+#[derive(Clone, Debug, Args)]
+pub struct RequestArgs {
+    /// Features to switch on, or off with a leading `-`: http2, deflate, brotli, tls.
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_name = "LIST")]
+    pub features: Vec<String>,
+    /// Start without the default features.
+    #[arg(long)]
+    pub no_default_features: bool,
+    /// Where OpenSSL comes from.
+    #[arg(long, value_enum, default_value = "private")]
+    pub tls: Tls,
+    /// Build this release of a component, for example `httpd=2.4.68`.
+    #[arg(long = "release", value_name = "NAME=VERSION")]
+    pub releases: Vec<String>,
+    /// C compiler.
+    #[arg(long, env = "CC", value_name = "PROGRAM")]
+    pub cc: Option<String>,
+    /// Engine.
+    #[arg(long, default_value = "upstream")]
+    pub engine: String,
+    /// Folder of archives, asked first.
+    #[arg(long, value_name = "DIR")]
+    pub vendor: Option<PathBuf>,
+    /// Mirror: `<URL>/<sha256>`, then `<URL>/<file name>`. May be repeated.
+    #[arg(long = "mirror", value_name = "URL")]
+    pub mirrors: Vec<String>,
+    /// Origins that may be asked.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Origin::ORDER)]
+    pub sources: Vec<Origin>,
+    /// Never touch the network.
+    #[arg(long)]
+    pub offline: bool,
+    /// Suite of the distribution to ask besides the machine's own.
+    #[arg(long = "suite", value_name = "NAME")]
+    pub suites: Vec<String>,
+    /// Longest wait for the next byte, in seconds.
+    #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub timeout: u64,
+    /// Take exactly the releases of a lock file.
+    #[arg(long)]
+    pub locked: bool,
+    /// The lock file [default: the vendor folder's, then the base folder's].
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Take releases with known holes from every source.
+    #[arg(long)]
+    pub allow_vulnerable: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub place: PlaceArgs,
+}
+
+/// Options of `install`.
+#[derive(Clone, Debug, Args)]
+pub struct InstallArgs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub request: RequestArgs,
+    /// Most processes at once [default: the number of processors].
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Folder to build in: plain letters, programs may run [default: $TMPDIR, /tmp].
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+}

@@ -1,0 +1,561 @@
+//! One component: verified, unpacked, patched, built, and what is kept of it
+//! copied to its place. A private component that was built before comes from
+//! the cache of artefacts.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use prefix::{Manifest, PLACEHOLDER};
+
+use super::Job;
+use super::text::{fill, fill_template, shell_value, without_build_places};
+use crate::error::{Error, Kind, Result};
+use crate::plan::{Step, hash_of};
+use crate::process::{Program, check_interrupted};
+use crate::recipe::{Build, Check, Compile, Configure, Install, Placement, ProgramCheck};
+use crate::stage::fetch::Fetched;
+use crate::stage::patch::{Patched, patch};
+use crate::stage::unpack::unpack;
+use crate::stage::verify::verify;
+
+/// Builds one component and returns the names of its patches.
+pub(super) fn build_component(
+    job: &Job<'_>,
+    step: &Step<'_>,
+    jobs: &jobserver::Client,
+) -> Result<Vec<String>> {
+    let component = Component::new(job, step, jobs)?;
+    if step.recipe.placement == Placement::Tree {
+        return component.build();
+    }
+    let key = component.artefact_key();
+    let artefact = job.cache.artefact(&key);
+    if component.restore(&artefact)? {
+        job.report.step("Reused", &component.title);
+        return Ok(component.patch_names());
+    }
+    let patches = component.build()?;
+    component.store(&artefact)?;
+    Ok(patches)
+}
+
+struct Component<'j> {
+    job: &'j Job<'j>,
+    step: &'j Step<'j>,
+    fetched: &'j Fetched<'j>,
+    jobs: &'j jobserver::Client,
+    /// Name and release, for people.
+    title: String,
+    /// Where the result goes.
+    place: PathBuf,
+}
+
+impl<'j> Component<'j> {
+    fn new(job: &'j Job<'_>, step: &'j Step<'_>, jobs: &'j jobserver::Client) -> Result<Self> {
+        let fetched = job.fetched(step.recipe)?;
+        let title = format!("{} {}", step.recipe.name, fetched.release.version);
+        let place = match step.recipe.placement {
+            Placement::Tree => job.stage(),
+            Placement::Private => job.dep(&step.recipe.name),
+        };
+        Ok(Self { job, step, fetched, jobs, title, place })
+    }
+
+    fn build(&self) -> Result<Vec<String>> {
+        let begin = Instant::now();
+        let source = {
+            let _token = self.acquire()?;
+            self.prepare()?
+        };
+        self.job.report.step("Building", &self.title);
+        let values = match &self.step.recipe.build {
+            Build::Configure(rules) => self.configure_and_make(rules, &source.folder)?,
+            Build::Compile(rules) => {
+                self.compile(rules, &source.folder)?;
+                BTreeMap::new()
+            }
+        };
+        let _token = self.acquire()?;
+        for rule in &self.step.recipe.installs {
+            self.install(rule, &source.folder, &values)?;
+        }
+        self.install_licences(&source.folder)?;
+        for check in &self.step.recipe.checks {
+            if let Check::Program(check) = check {
+                self.check_program(check)?;
+            }
+        }
+        // The source is no longer needed, and a full disk helps nobody.
+        std::fs::remove_dir_all(&source.folder)
+            .map_err(Error::io(Kind::Install, "remove", &source.folder))?;
+        self.job.report.step("Built", &format!("{} in {:.1} s", self.title, begin.elapsed().as_secs_f64()));
+        Ok(source.patches)
+    }
+
+    /// Verifies, unpacks and patches.
+    fn prepare(&self) -> Result<Patched> {
+        let parent = self.job.work.join("src").join(&self.step.recipe.name);
+        std::fs::create_dir_all(&parent).map_err(Error::io(Kind::Unpack, "make folder", &parent))?;
+        let verified = verify(&self.fetched.tarball, self.fetched.file, self.job.work)?;
+        let source = unpack(verified, &parent, &self.step.recipe.skip)?;
+        patch(source, self.job.recipes, self.step.recipe, &self.fetched.release.version)
+    }
+
+    /// Waits for a place among the processes of this build.
+    fn acquire(&self) -> Result<jobserver::Acquired> {
+        check_interrupted()?;
+        self.jobs.acquire().map_err(|source| {
+            Error::new(Kind::Compile, "the jobserver failed").caused_by(source)
+        })
+    }
+
+    // ---- configure and make ----
+
+    fn configure_and_make(
+        &self,
+        rules: &Configure,
+        folder: &Path,
+    ) -> Result<BTreeMap<String, String>> {
+        let names = self.names();
+        for (path, text) in &rules.files {
+            write(&folder.join(path), text)?;
+        }
+        let variables: Vec<(&String, String)> =
+            rules.environment.iter().map(|(name, value)| (name, fill(value, &names))).collect();
+        let version = &self.fetched.release.version;
+        let extra = rules.extra.iter().filter(|extra| extra.versions.contains(version));
+        let arguments: Vec<String> = rules
+            .arguments
+            .iter()
+            .chain(extra.flat_map(|extra| &extra.arguments))
+            .chain(&self.step.arguments)
+            .map(|argument| fill(argument, &names))
+            .collect();
+        {
+            let _token = self.acquire()?;
+            let script = folder.join(&rules.program);
+            let interpreter = rules.interpreter.as_deref().unwrap_or("/bin/sh");
+            self.program(interpreter, folder)
+                .envs(variables.iter().cloned())
+                .arg(script)
+                .args(&arguments)
+                .run_logged(Kind::Configure, &self.log("configure"))
+                .map_err(explain_missing)?;
+            for edit in &rules.edits {
+                let path = folder.join(&edit.file);
+                if let Ok(text) = std::fs::read_to_string(&path) {
+                    write(&path, &text.replace(&edit.find, &edit.replace))?;
+                }
+            }
+        }
+        {
+            // make works with the token that it was started under, and takes
+            // more from the jobserver as it needs them.
+            let _token = self.acquire()?;
+            self.program("make", folder)
+                .args(rules.make.iter().map(|word| fill(word, &names)))
+                .jobs(self.jobs)
+                .run_logged(Kind::Compile, &self.log("make"))?;
+            for command in &rules.after {
+                let mut words = command.iter().map(|word| fill(word, &names));
+                let name = words.next().unwrap_or_default();
+                self.program(&name, folder)
+                    .args(words)
+                    .run_logged(Kind::Compile, &self.log("make"))?;
+            }
+        }
+        let mut values = BTreeMap::new();
+        for (name, value) in &rules.values {
+            let path = folder.join(&value.file);
+            let text = std::fs::read_to_string(&path)
+                .map_err(Error::io(Kind::Compile, "read", &path))?;
+            let found = shell_value(&text, &value.variable).ok_or_else(|| {
+                Error::new(Kind::Recipe, format!("`{}` does not set {}", path.display(), value.variable))
+            })?;
+            values.insert(name.clone(), found.trim().to_owned());
+        }
+        Ok(values)
+    }
+
+    /// A program in a clean environment: nothing of the machine's packages or
+    /// of the caller's flags leads anywhere.
+    fn program(&self, name: &str, folder: &Path) -> Program {
+        let temporary = self.job.work.join("tmp");
+        Program::new(name)
+            .envs(self.job.env.for_build())
+            .envs([
+                ("CONFIG_SHELL", "/bin/sh"),
+                ("CONFIG_SITE", "/dev/null"),
+                ("PKG_CONFIG", "/bin/false"),
+                ("PKG_CONFIG_PATH", ""),
+                ("PKG_CONFIG_LIBDIR", "/nonexistent"),
+                // GNU ld takes it where no -rpath is given; libtool gives none
+                // as long as it finds no .la file.
+                ("LD_RUN_PATH", "$ORIGIN/../lib"),
+                ("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH),
+            ])
+            .env("TMPDIR", &temporary)
+            .folder(folder)
+    }
+
+    /// What `{name}` in a recipe stands for.
+    fn names(&self) -> BTreeMap<String, String> {
+        let version = self.fetched.release.version.as_str();
+        let mut names = BTreeMap::from([
+            ("prefix".to_owned(), PLACEHOLDER.to_owned()),
+            ("stage".to_owned(), self.job.stage().display().to_string()),
+            ("version".to_owned(), version.to_owned()),
+            ("version-hex".to_owned(), hex_version(version)),
+            ("cc".to_owned(), self.job.plan.toolchain.cc.display().to_string()),
+            ("cflags".to_owned(), format!("-O2 {}", self.prefix_map())),
+        ]);
+        for step in &self.job.plan.steps {
+            let name = &step.recipe.name;
+            names.insert(format!("dep:{name}"), self.job.dep(name).display().to_string());
+        }
+        names
+    }
+
+    fn prefix_map(&self) -> String {
+        format!("-ffile-prefix-map={}=/src", self.job.work.display())
+    }
+
+    // ---- compile ----
+
+    fn compile(&self, rules: &Compile, folder: &Path) -> Result<()> {
+        let names = self.names();
+        for (path, text) in &rules.generate {
+            let text = match text.strip_prefix('@') {
+                Some(from) => {
+                    let from = folder.join(from);
+                    std::fs::read_to_string(&from).map_err(Error::io(Kind::Compile, "read", &from))?
+                }
+                None => fill(text, &names),
+            };
+            write(&folder.join(path), &text)?;
+        }
+        let mut sources = Vec::new();
+        for pattern in &rules.sources {
+            sources.extend(matches(folder, pattern)?);
+        }
+        sources.retain(|path| !rules.exclude.iter().any(|name| path.ends_with(name)));
+        // Longest first, so that none is left over at the end.
+        sources.sort_by_key(|path| std::cmp::Reverse(path.metadata().map_or(0, |data| data.len())));
+        let objects = self.compile_all(rules, folder, &sources)?;
+        let library = self.place.join("lib").join(&rules.library);
+        make_parent(&library)?;
+        let _token = self.acquire()?;
+        self.program("ar", folder)
+            .arg("rcsD")
+            .arg(&library)
+            .args(objects)
+            .run_logged(Kind::Compile, &self.log("compile"))
+    }
+
+    fn compile_all(
+        &self,
+        rules: &Compile,
+        folder: &Path,
+        sources: &[PathBuf],
+    ) -> Result<Vec<PathBuf>> {
+        let mut flags: Vec<OsString> =
+            ["-O2", "-fPIC", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections", "-w"]
+                .map(OsString::from)
+                .into();
+        flags.push(self.prefix_map().into());
+        flags.extend(rules.defines.iter().map(|name| format!("-D{name}").into()));
+        let folders = rules.include.iter().map(|below| folder.join(below));
+        flags.extend(folders.filter(|path| path.is_dir()).map(|path| format!("-I{}", path.display()).into()));
+        let objects: Vec<PathBuf> = (0..sources.len())
+            .map(|index| folder.join(format!("{index:03}.o")))
+            .collect();
+        let queue = Mutex::new(sources.iter().zip(&objects).enumerate());
+        let failure = Mutex::new(None);
+        std::thread::scope(|scope| {
+            for _ in 0..self.job.jobs.min(sources.len()) {
+                scope.spawn(|| {
+                    loop {
+                        let next = queue.lock().ok().and_then(|mut queue| queue.next());
+                        let Some((index, (source, object))) = next else { break };
+                        let result = self.acquire().and_then(|_token| {
+                            self.program(&self.job.plan.toolchain.cc.to_string_lossy(), folder)
+                                .args(&flags)
+                                .arg("-c")
+                                .arg(source)
+                                .arg("-o")
+                                .arg(object)
+                                .run_logged(Kind::Compile, &self.log(&format!("compile-{index:03}")))
+                        });
+                        if let Err(error) = result
+                            && let Ok(mut failure) = failure.lock()
+                        {
+                            failure.get_or_insert(error);
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        match failure.into_inner() {
+            Ok(Some(error)) => Err(error),
+            _ => Ok(objects),
+        }
+    }
+
+    // ---- install and check ----
+
+    fn install(&self, rule: &Install, folder: &Path, values: &BTreeMap<String, String>) -> Result<()> {
+        let to = self.place.join(&rule.to);
+        if let Some(template) = &rule.template {
+            let mut values = values.clone();
+            values.insert("version".to_owned(), self.fetched.release.version.to_string());
+            let text = fill_template(&self.job.recipes.template(template)?, &values);
+            write(&to, &text)?;
+            return set_mode(&to, if rule.executable { 0o755 } else { 0o644 });
+        }
+        let mut count = 0;
+        for pattern in &rule.from {
+            for path in matches(folder, pattern)? {
+                let name = path.file_name().unwrap_or_default();
+                if rule.exclude.iter().any(|excluded| name == excluded.as_str()) {
+                    continue;
+                }
+                let target = match (&rule.rename, &rule.base) {
+                    (Some(name), _) => to.join(name),
+                    (None, Some(base)) => to.join(path.strip_prefix(folder.join(base)).unwrap_or(&path)),
+                    (None, None) => to.join(name),
+                };
+                self.keep(&path, &target)?;
+                count += 1;
+            }
+        }
+        if count == 0 {
+            return Err(Error::new(
+                Kind::Recipe,
+                format!("{} built nothing that `{}` matches", self.title, rule.from.join("`, `")),
+            )
+            .log(self.log("make")));
+        }
+        Ok(())
+    }
+
+    /// Copies a file or link of the build to its place.
+    fn keep(&self, from: &Path, to: &Path) -> Result<()> {
+        make_parent(to)?;
+        if let Ok(target) = std::fs::read_link(from)
+            && target.components().count() == 1
+        {
+            return symlink(&target, to).map_err(Error::io(Kind::Install, "link", to));
+        }
+        let bytes = std::fs::read(from).map_err(Error::io(Kind::Install, "read", from))?;
+        std::fs::write(to, bytes).map_err(Error::io(Kind::Install, "write", to))?;
+        let executable =
+            from.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0);
+        set_mode(to, if executable { 0o755 } else { 0o644 })
+    }
+
+    fn install_licences(&self, folder: &Path) -> Result<()> {
+        let place = self.place.join("licences").join(&self.step.recipe.name);
+        let mut found = false;
+        for name in &self.step.recipe.licence_files {
+            let from = folder.join(name);
+            if from.is_file() {
+                self.keep(&from, &place.join(from.file_name().unwrap_or_default()))?;
+                found = true;
+            }
+        }
+        if found || self.step.recipe.licence_files.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Recipe, format!("{} has none of its licence files", self.title))
+            .detail(format!("expected one of: {}", self.step.recipe.licence_files.join(", "))))
+    }
+
+    /// Compiles and runs the recipe's proof that a private component works.
+    fn check_program(&self, check: &ProgramCheck) -> Result<()> {
+        let folder = self.job.work.join("checks");
+        let source = folder.join(format!("{}.c", self.step.recipe.name));
+        let program = folder.join(&self.step.recipe.name);
+        write(&source, &check.source)?;
+        let libraries = check.libraries.iter().map(|name| {
+            if name.starts_with('-') {
+                OsString::from(name)
+            } else {
+                self.place.join("lib").join(name).into_os_string()
+            }
+        });
+        let log = self.log("check");
+        self.program(&self.job.plan.toolchain.cc.to_string_lossy(), &folder)
+            .arg(format!("-I{}", self.place.join("include").display()))
+            .arg(&source)
+            .arg("-o")
+            .arg(&program)
+            .args(libraries)
+            .run_logged(Kind::Compile, &log)?;
+        let output = self.program(&program.to_string_lossy(), &folder).output(Kind::Compile)?;
+        expect_output(&self.title, &output, &fill(&check.prints, &self.names()))
+    }
+
+    // ---- artefacts ----
+
+    /// Hash of all that a private component is made from.
+    fn artefact_key(&self) -> String {
+        let recipe = self.step.recipe;
+        let mut parts = vec![
+            env!("CARGO_PKG_VERSION").to_owned(),
+            self.job.plan.engine.to_owned(),
+            self.job.plan.toolchain.target.clone(),
+            self.job.plan.toolchain.compiler.clone(),
+            recipe.name.clone(),
+            self.fetched.file.sha256.to_ascii_lowercase(),
+            format!("{:?}{:?}", recipe.build, recipe.installs),
+        ];
+        parts.extend(self.step.arguments.iter().cloned());
+        let patches = recipe.patches_for(&self.fetched.release.version);
+        parts.extend(patches.map(|patch| patch.sha256.clone()));
+        format!("{}-{}", recipe.name, &hash_of(&parts)[..32])
+    }
+
+    fn patch_names(&self) -> Vec<String> {
+        let patches = self.step.recipe.patches_for(&self.fetched.release.version);
+        patches.map(|patch| patch.file.clone()).collect()
+    }
+
+    /// Copies an artefact out of the cache, if it is there and whole.
+    fn restore(&self, artefact: &Path) -> Result<bool> {
+        let Ok(manifest) = Manifest::read(artefact) else { return Ok(false) };
+        if manifest.differences(artefact).is_ok_and(|differences| differences.is_empty()) {
+            copy_tree(artefact, &self.place, &manifest)?;
+            return Ok(true);
+        }
+        self.job.report.warn(&format!(
+            "the cached build of {} is damaged and is made again",
+            self.title
+        ));
+        Ok(false)
+    }
+
+    /// Puts an artefact into the cache, by rename. A cache that cannot be
+    /// written costs the next build some time, not this one its success.
+    fn store(&self, artefact: &Path) -> Result<()> {
+        let store = || -> Result<()> {
+            let manifest = Manifest::of(&self.place)?;
+            let parent = self.job.cache.make("builds")?;
+            let fresh = crate::process::Scratch::below(&parent, ".new-")?;
+            copy_tree(&self.place, fresh.path(), &manifest)?;
+            manifest.write(fresh.path())?;
+            if artefact.exists() {
+                let damaged = crate::process::Scratch::below(&parent, ".old-")?;
+                std::fs::rename(artefact, damaged.path().join("artefact"))
+                    .map_err(Error::io(Kind::Install, "replace", artefact))?;
+            }
+            std::fs::rename(fresh.keep(), artefact)
+                .map_err(Error::io(Kind::Install, "write", artefact))
+        };
+        if let Err(error) = store() {
+            check_interrupted()?;
+            self.job.report.detail(&format!("{} is not kept for later: {error}", self.title));
+        }
+        Ok(())
+    }
+
+    fn log(&self, step: &str) -> PathBuf {
+        self.job.logs.join(format!("{}-{step}.log", self.step.recipe.name))
+    }
+}
+
+/// Takes the places of the build out of every text of a staged tree.
+pub(super) fn clean_texts(tree: &Path, work: &Path) -> Result<()> {
+    for name in Manifest::of(tree)?.entries.keys() {
+        let path = tree.join(name);
+        if let Ok(text) = std::fs::read_to_string(&path) {
+            let clean = without_build_places(&text, work);
+            if clean != text {
+                std::fs::write(&path, clean).map_err(Error::io(Kind::Install, "write", &path))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Copies the listed files and links.
+fn copy_tree(from: &Path, to: &Path, manifest: &Manifest) -> Result<()> {
+    for (name, entry) in &manifest.entries {
+        let (from, to) = (from.join(name), to.join(name));
+        make_parent(&to)?;
+        match &entry.kind {
+            prefix::Kind::Link { target } => {
+                symlink(target, &to).map_err(Error::io(Kind::Install, "link", &to))?;
+            }
+            prefix::Kind::File { .. } => {
+                std::fs::copy(&from, &to).map_err(Error::io(Kind::Install, "copy", &from))?;
+                set_mode(&to, entry.mode)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Fails unless a check succeeded and printed what it should.
+pub(crate) fn expect_output(what: &str, output: &std::process::Output, expected: &str) -> Result<()> {
+    let printed = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && printed.contains(expected) {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::new(Kind::Install, format!("{what} was built, but its check fails"))
+        .detail(format!("expected {expected}"))
+        .detail(format!("found    {}", printed.trim()))
+        .detail(format!("{}, standard error: {}", output.status, said.trim())))
+}
+
+/// Files that match a glob below a folder, sorted.
+fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
+    let full = format!("{}/{pattern}", glob::Pattern::escape(&folder.to_string_lossy()));
+    let paths = glob::glob(&full).map_err(|source| {
+        Error::new(Kind::Recipe, format!("`{pattern}` is no pattern")).caused_by(source)
+    })?;
+    Ok(paths.flatten().filter(|path| !path.is_dir()).collect())
+}
+
+/// `1.52.0` as `0x013400`.
+fn hex_version(version: &str) -> String {
+    let parts = version.split('.').map(|part| part.parse::<u8>().unwrap_or(0));
+    parts.fold("0x".to_owned(), |text, part| format!("{text}{part:02x}"))
+}
+
+/// Adds the package to install to the most common failures.
+fn explain_missing(error: Error) -> Error {
+    let text = error.details.join("\n");
+    if text.contains("FindBin") || text.contains("Can't locate") {
+        error
+            .hint("OpenSSL's Configure needs all of Perl: apt install perl / dnf install perl-core")
+            .hint("or use the machine's OpenSSL (--tls system), or none (--tls none)")
+    } else if text.contains("C compiler cannot create executables") {
+        error.hint("install the C library's headers: apt install libc6-dev / dnf install glibc-devel")
+    } else {
+        error
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    make_parent(path)?;
+    std::fs::write(path, text).map_err(Error::io(Kind::Install, "write", path))
+}
+
+fn make_parent(path: &Path) -> Result<()> {
+    let parent = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(parent).map_err(Error::io(Kind::Install, "make folder", parent))
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .map_err(Error::io(Kind::Install, "set the mode of", path))
+}
+
+/// Fixed, so that the same sources give the same bytes: 2026-01-01.
+const SOURCE_DATE_EPOCH: &str = "1767225600";

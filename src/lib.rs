@@ -1,0 +1,20 @@
+//! The installer of a private, relocatable Apache httpd: recipes say where the
+//! sources come from and how they are built; nothing of the machine's own
+//! Apache or development packages is read or linked.
+
+pub mod cli;
+pub mod command;
+pub mod engine;
+pub mod env;
+pub mod error;
+pub mod exit;
+pub mod lock;
+pub mod place;
+pub mod plan;
+pub mod process;
+pub mod python;
+pub mod recipe;
+pub mod report;
+pub mod source;
+pub mod stage;
+pub mod tls;

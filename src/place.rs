@@ -1,0 +1,194 @@
+//! Where things go: the base folder that is installed into, the cache, and the
+//! neutral work folder in which compilers and shell scripts run.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+use prefix::Base;
+
+use crate::env::Env;
+use crate::error::{Error, Kind, Result};
+use crate::process::{Program, Scratch};
+use crate::python::{self, Python};
+use crate::report::Report;
+
+/// The base folder, and the Python whose prefix it lies under.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The base folder.
+    pub base: Base,
+    /// Set when the base lies under a Python's prefix: entry points go to its
+    /// `bin`.
+    pub python: Option<Python>,
+}
+
+/// Chooses the base folder: `--prefix`, else under the prefix of the Python,
+/// else, when that is not writable, the user's data folder.
+///
+/// # Errors
+/// When a path cannot be used or no Python answers.
+pub fn place(prefix: Option<&Path>, python: Option<&str>, env: &Env) -> Result<Place> {
+    if let Some(prefix) = prefix {
+        return Ok(Place { base: Base::new(absolute(prefix, env)?), python: None });
+    }
+    let python = python::find(python, env)?;
+    let base = python.base();
+    if base.join("current").exists() || python::is_writable(&base) {
+        return Ok(Place { base: Base::new(base), python: Some(python) });
+    }
+    let folders = project_folders()?;
+    Ok(Place { base: Base::new(folders.data_dir()), python: None })
+}
+
+/// The cache: `--cache`, else the user's cache folder.
+///
+/// # Errors
+/// When the user has no home folder and none is given.
+pub fn cache(chosen: Option<&Path>, env: &Env) -> Result<PathBuf> {
+    match chosen {
+        Some(folder) => absolute(folder, env),
+        None => Ok(project_folders()?.cache_dir().to_owned()),
+    }
+}
+
+fn project_folders() -> Result<ProjectDirs> {
+    ProjectDirs::from("", "", "mod_wsgi-httpd").ok_or_else(|| {
+        Error::new(Kind::Usage, "this user has no home folder")
+            .hint("name the places with --prefix and --cache")
+    })
+}
+
+/// Makes a path absolute once; a leading `~` that no shell has expanded counts.
+fn absolute(path: &Path, env: &Env) -> Result<PathBuf> {
+    if path.to_string_lossy().contains('\n') {
+        return Err(Error::new(Kind::Usage, format!("{path:?} has a line break in it")));
+    }
+    let expanded = match (path.strip_prefix("~"), env.path("HOME")) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
+    };
+    let full = std::path::absolute(&expanded).map_err(Error::io(Kind::Usage, "use", path))?;
+    if full.as_os_str().len() > LONGEST {
+        return Err(Error::new(Kind::Usage, format!("`{}` is too long", full.display()))
+            .detail(format!("allowed {LONGEST} bytes")));
+    }
+    // `..` is resolved by the file system where that part exists.
+    Ok(full.canonicalize().unwrap_or(full))
+}
+
+/// Makes the base folder, refusing one that cannot hold an install.
+///
+/// # Errors
+/// When it cannot be written, or others could change it.
+pub fn prepare_base(base: &Base) -> Result<()> {
+    let root = base.root();
+    std::fs::create_dir_all(base.store()).map_err(|source| {
+        Error::io(Kind::Install, "make folder", base.store())(source)
+            .hint("name another place with --prefix")
+    })?;
+    let mode = root.metadata().map_err(Error::io(Kind::Install, "inspect", root))?.permissions().mode();
+    if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+        return Err(Error::new(
+            Kind::Install,
+            format!("`{}` can be changed by other users (mode {:o})", root.display(), mode & 0o7777),
+        )
+        .hint("take their permission away: chmod go-w"));
+    }
+    // The server's user must be able to read what a strict umask would hide.
+    for folder in [root, &base.store()] {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
+            .map_err(Error::io(Kind::Install, "set the mode of", folder))?;
+    }
+    Scratch::below(&base.store(), ".probe-").map(drop)
+}
+
+/// Holds the base against other runs; released on drop.
+#[derive(Debug)]
+pub struct Hold {
+    _file: File,
+}
+
+/// Takes the base's lock, waiting for another run to finish.
+///
+/// # Errors
+/// When the lock file cannot be used.
+pub fn hold(base: &Base, report: &Report) -> Result<Hold> {
+    let path = base.root().join(LOCK);
+    let mut file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(Error::io(Kind::Install, "open", &path))?;
+    if file.try_lock().is_err() {
+        let mut holder = String::new();
+        let _shown_only = file.read_to_string(&mut holder);
+        report.step("Waiting", &format!("for {} to release {}", holder.trim(), path.display()));
+        file.lock().map_err(Error::io(Kind::Install, "lock", &path))?;
+    }
+    let note = format!("process {}\n", std::process::id());
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(note.as_bytes()))
+        .map_err(Error::io(Kind::Install, "write", &path))?;
+    Ok(Hold { _file: file })
+}
+
+/// A work folder with a name that no shell script stumbles over, on a file
+/// system that runs programs.
+///
+/// # Errors
+/// When no candidate will do; each is named with its reason.
+pub fn work_folder(chosen: Option<&Path>, cache: &Path, env: &Env) -> Result<Scratch> {
+    let candidates: Vec<PathBuf> = match chosen {
+        Some(folder) => vec![absolute(folder, env)?],
+        None => {
+            let temporary = env.path("TMPDIR");
+            temporary.into_iter().chain(["/tmp".into(), "/var/tmp".into(), cache.join("work")]).collect()
+        }
+    };
+    let mut refused = Vec::new();
+    for candidate in candidates {
+        match try_work_folder(&candidate, env) {
+            Ok(scratch) => return Ok(scratch),
+            Err(why) => refused.push(format!("{}: {why}", candidate.display())),
+        }
+    }
+    crate::process::check_interrupted()?;
+    let error = Error::new(Kind::Configure, "no folder to build in");
+    Err(refused
+        .into_iter()
+        .fold(error, Error::detail)
+        .hint("name one with --work-dir: plain letters, mounted without `noexec`, 2 GB free"))
+}
+
+fn try_work_folder(parent: &Path, env: &Env) -> std::result::Result<Scratch, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if !parent.to_string_lossy().chars().all(plain) {
+        return Err("its name would confuse configure scripts".into());
+    }
+    std::fs::create_dir_all(parent).map_err(|error| error.to_string())?;
+    let scratch = Scratch::below(parent, "mod_wsgi-httpd-").map_err(|error| {
+        error.causes().first().cloned().unwrap_or_else(|| error.to_string())
+    })?;
+    // Passable, so that the closing check's server can drop its privileges.
+    let mode = std::fs::Permissions::from_mode(0o711);
+    std::fs::set_permissions(scratch.path(), mode).map_err(|error| error.to_string())?;
+    let script = scratch.path().join("probe.sh");
+    std::fs::write(&script, "#!/bin/sh\nexit 0\n").map_err(|error| error.to_string())?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))
+        .map_err(|error| error.to_string())?;
+    match Program::new(&script).envs(env.for_build()).output(Kind::Configure) {
+        Ok(output) if output.status.success() => Ok(scratch),
+        _ => Err("programs do not run there (mounted `noexec`?)".into()),
+    }
+}
+
+/// Lock file of a base folder.
+pub const LOCK: &str = ".lock";
+/// Longest base folder: the paths below it must stay usable.
+const LONGEST: usize = 1024;

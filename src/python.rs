@@ -1,0 +1,89 @@
+//! The Python that the installed httpd is for: whose prefix it goes under.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::env::Env;
+use crate::error::{Error, Kind, Result};
+use crate::process::Program;
+
+/// What an interpreter says of itself.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Python {
+    /// The interpreter.
+    pub executable: PathBuf,
+    /// `sys.prefix`: the virtual environment, if it is one.
+    pub prefix: PathBuf,
+    /// For example `3.11.7`.
+    pub version: String,
+    /// Folder of `Python.h`.
+    pub include: PathBuf,
+    /// Folder of the shared library, if there is one.
+    pub library_folder: Option<PathBuf>,
+    /// The shared library, if there is one.
+    pub library: Option<String>,
+}
+
+/// The interpreter asked for, else that of the active virtual environment,
+/// else `python3`.
+///
+/// # Errors
+/// When there is none, or it does not answer.
+pub fn find(chosen: Option<&str>, env: &Env) -> Result<Python> {
+    let name = match (chosen, env.path("VIRTUAL_ENV")) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(folder)) => folder.join("bin/python").to_string_lossy().into_owned(),
+        (None, None) => "python3".to_owned(),
+    };
+    let missing = || {
+        Error::new(Kind::Usage, format!("there is no Python `{name}`"))
+            .hint("name one with --python, or a place with --prefix")
+    };
+    let path = env.find_program(&name).ok_or_else(missing)?;
+    let output = Program::new(&path)
+        .args(["-I", "-S", "-c", QUESTION])
+        .envs(env.for_python())
+        .output(Kind::Usage)?;
+    serde_json::from_slice(&output.stdout).map_err(|source| {
+        Error::new(Kind::Usage, format!("`{}` does not answer like a Python 3", path.display()))
+            .detail(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+            .caused_by(source)
+    })
+}
+
+impl Python {
+    /// The base folder under this interpreter's prefix.
+    #[must_use]
+    pub fn base(&self) -> PathBuf {
+        self.prefix.join("lib/mod_wsgi-httpd")
+    }
+
+    /// Where its programs lie.
+    #[must_use]
+    pub fn bin(&self) -> PathBuf {
+        self.prefix.join("bin")
+    }
+}
+
+/// Whether files can be made in that folder, or in the nearest one above it
+/// that exists.
+#[must_use]
+pub fn is_writable(folder: &Path) -> bool {
+    let existing = folder.ancestors().find(|above| above.exists());
+    existing.is_some_and(|above| {
+        above.is_dir() && rustix::fs::access(above, rustix::fs::Access::WRITE_OK).is_ok()
+    })
+}
+
+const QUESTION: &str = "
+import json, sys, sysconfig
+v = sysconfig.get_config_vars()
+shared = bool(v.get('Py_ENABLE_SHARED'))
+print(json.dumps({
+    'executable': sys.executable, 'prefix': sys.prefix,
+    'version': '%d.%d.%d' % sys.version_info[:3],
+    'include': v.get('INCLUDEPY', ''),
+    'library_folder': v.get('LIBDIR') if shared else None,
+    'library': v.get('INSTSONAME') if shared else None}))
+";

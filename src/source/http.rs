@@ -1,0 +1,414 @@
+//! Downloads: https (and `file:`) with resume, retries and limits. A host that
+//! cannot be reached is asked once a run, so that a closed network costs
+//! seconds.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use reqwest::blocking::{Client, Response};
+use reqwest::header::{CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER};
+use reqwest::{StatusCode, Url, redirect};
+use sha2::{Digest as _, Sha256};
+
+use super::cache::{Cache, Partial};
+use crate::env::Env;
+use crate::error::{Error, Kind};
+use crate::process::check_interrupted;
+use crate::recipe::SourceFile;
+use crate::report::{Bar, Report};
+use crate::stage::verify::{hex, looks_like, same_digest, wrong_digest};
+
+/// Why a download did not work.
+pub(super) enum Fault {
+    /// Not to be had there; the next address may have it.
+    Absent(String),
+    /// It gave other bytes than the pinned ones.
+    Wrong(Error),
+    /// Going on would be wrong: a full disk, a signal.
+    Stop(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Stop(error)
+    }
+}
+
+/// The way to the network. Opened when first used.
+pub(super) struct Http {
+    client: OnceLock<Result<Client, String>>,
+    stall: Duration,
+    proxy: Option<String>,
+    /// Hosts that could not be reached, with the reason.
+    dead: Mutex<BTreeMap<String, String>>,
+    report: Report,
+}
+
+/// How one try ended short of success.
+enum Try {
+    /// Worth another try after a pause.
+    Again(String, Option<Duration>),
+    /// Not worth another.
+    Never(Fault),
+}
+
+impl From<std::io::Error> for Try {
+    fn from(source: std::io::Error) -> Self {
+        Self::Never(Fault::Stop(Error::io(Kind::Network, "write to", "the cache")(source)))
+    }
+}
+
+impl Http {
+    pub(super) fn new(stall: Duration, env: &Env, report: Report) -> Self {
+        let proxy = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+            .iter()
+            .find_map(|name| env.text(name))
+            .map(|address| without_login(&address));
+        Self { client: OnceLock::new(), stall, proxy, dead: Mutex::default(), report }
+    }
+
+    /// Fetches one archive into the cache.
+    pub(super) fn download(
+        &self,
+        url: &str,
+        file: &SourceFile,
+        cache: &Cache,
+    ) -> Result<PathBuf, Fault> {
+        if let Some(path) = url.strip_prefix("file://") {
+            return copy_local(Path::new(path), file, cache);
+        }
+        let address = Url::parse(url).map_err(|error| Fault::Absent(error.to_string()))?;
+        let host = address.host_str().unwrap_or_default().to_owned();
+        if let Some(why) = self.dead.lock().ok().and_then(|dead| dead.get(&host).cloned()) {
+            return Err(Fault::Absent(why));
+        }
+        let client = self.client()?;
+        let mut partial = cache.partial(&file.sha256)?;
+        // Another run may have finished it while we waited for the lock.
+        if cache.archive(&file.sha256).is_file() {
+            return Ok(cache.archive(&file.sha256));
+        }
+        let bar = self.report.bar("Fetching", &file.name, file.size, true);
+        let mut why = String::new();
+        for attempt in 0..TRIES {
+            check_interrupted()?;
+            match self.try_once(client, &address, file, &mut partial, &bar) {
+                Ok(()) => return Ok(cache.adopt(&partial.path, &file.sha256, url)?),
+                Err(Try::Never(Fault::Wrong(error))) => {
+                    let aside = cache.set_aside(&partial.path, &file.name)?;
+                    return Err(Fault::Wrong(error.detail(format!("kept as {}", aside.display()))));
+                }
+                Err(Try::Never(fault)) => {
+                    if let Fault::Absent(text) = &fault
+                        && text.starts_with(UNREACHABLE)
+                        && let Ok(mut dead) = self.dead.lock()
+                    {
+                        dead.insert(host.clone(), text.clone());
+                    }
+                    return Err(fault);
+                }
+                Err(Try::Again(text, pause)) => {
+                    self.report.detail(&format!("{url}: {text}"));
+                    why = text;
+                    if attempt + 1 < TRIES {
+                        sleep(pause.unwrap_or(PAUSE * 3_u32.pow(attempt)));
+                    }
+                }
+            }
+        }
+        Err(Fault::Absent(format!("{why} ({TRIES} tries)")))
+    }
+
+    /// Fetches a small file whole, or nothing.
+    pub(super) fn small(&self, url: &str) -> Option<Vec<u8>> {
+        if let Some(path) = url.strip_prefix("file://") {
+            return std::fs::read(path).ok();
+        }
+        let address = Url::parse(url).ok()?;
+        if self.dead.lock().ok()?.contains_key(address.host_str()?) {
+            return None;
+        }
+        let response = self.client().ok()?.get(address).send().ok()?.error_for_status().ok()?;
+        let mut bytes = Vec::new();
+        response.take(1 << 20).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    fn try_once(
+        &self,
+        client: &Client,
+        url: &Url,
+        file: &SourceFile,
+        partial: &mut Partial,
+        bar: &Bar,
+    ) -> Result<(), Try> {
+        let mut have = partial.len()?;
+        if have > file.size {
+            partial.clear()?;
+            have = 0;
+        }
+        let mut response = if have < file.size { Some(self.ask(client, url, partial, have)?) } else { None };
+        let mut resumed = have > 0;
+        if let Some(answer) = &response {
+            if answer.status() == StatusCode::PARTIAL_CONTENT && continues_at(answer, have, file.size) {
+                self.report.detail(&format!("{url}: going on at byte {have}"));
+            } else if have > 0 {
+                // 200, or a range that is not the one asked for.
+                partial.clear()?;
+                resumed = false;
+                have = 0;
+                if answer.status() == StatusCode::PARTIAL_CONTENT {
+                    response = Some(self.ask(client, url, partial, 0)?);
+                }
+            }
+        }
+        if let Some(answer) = response {
+            if have == 0 {
+                partial.remember_tag(tag_of(&answer).as_deref())?;
+            }
+            self.receive(answer, file, partial, have, bar)?;
+        }
+        partial.file.seek(SeekFrom::Start(0))?;
+        let mut hasher = Sha256::new();
+        let mut reader = &partial.file;
+        std::io::copy(&mut reader, &mut hasher)?;
+        let found = hex(&hasher.finalize());
+        if same_digest(&found, &file.sha256) {
+            partial.remember_tag(None)?;
+            return Ok(());
+        }
+        if resumed {
+            partial.clear()?;
+            return Err(Try::Again("the file changed between two parts of it".into(), Some(PAUSE)));
+        }
+        let mut start = [0; 6];
+        partial.file.seek(SeekFrom::Start(0))?;
+        let count = partial.file.read(&mut start)?;
+        let error = wrong_digest(&file.name, &file.sha256, &found)
+            .detail(format!("it is {}", looks_like(&start[..count])));
+        Err(Try::Never(Fault::Wrong(error)))
+    }
+
+    /// Asks for the bytes from `have` on.
+    fn ask(
+        &self,
+        client: &Client,
+        url: &Url,
+        partial: &mut Partial,
+        have: u64,
+    ) -> Result<Response, Try> {
+        let mut request = client.get(url.clone());
+        if have > 0 {
+            request = request.header(RANGE, format!("bytes={have}-"));
+            if let Some(tag) = partial.tag() {
+                request = request.header(IF_RANGE, tag);
+            }
+        }
+        let response = request.send().map_err(|error| self.judge_failure(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        if status == StatusCode::RANGE_NOT_SATISFIABLE {
+            partial.clear()?;
+            return Err(Try::Again("the server has fewer bytes than we".into(), Some(PAUSE)));
+        }
+        let text = format!("answered {status}");
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let pause = pause.and_then(|text| text.parse().ok()).map(Duration::from_secs);
+            return Err(Try::Again(text, pause.map(|pause| pause.min(LONGEST_PAUSE))));
+        }
+        Err(Try::Never(Fault::Absent(text)))
+    }
+
+    fn receive(
+        &self,
+        mut answer: Response,
+        file: &SourceFile,
+        partial: &mut Partial,
+        mut have: u64,
+        bar: &Bar,
+    ) -> Result<(), Try> {
+        let mut buffer = vec![0; 64 * 1024];
+        let (begin, before) = (Instant::now(), have);
+        loop {
+            check_interrupted().map_err(|error| Try::Never(error.into()))?;
+            let count = match answer.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Try::Again(format!("stopped at byte {have}: {error}"), None)),
+            };
+            have += count as u64;
+            if have > file.size {
+                partial.clear()?;
+                let error = Error::new(
+                    Kind::Checksum,
+                    format!("`{}` is longer than the {} bytes of its recipe", file.name, file.size),
+                );
+                return Err(Try::Never(Fault::Wrong(error)));
+            }
+            partial.file.write_all(&buffer[..count])?;
+            bar.set(have);
+            let seconds = begin.elapsed().as_secs();
+            if begin.elapsed() > self.stall && (have - before) / seconds.max(1) < SLOWEST {
+                return Err(Try::Never(Fault::Absent(format!("is slower than {SLOWEST} bytes a second"))));
+            }
+        }
+        if have < file.size {
+            let text = format!("ended at byte {have} of {}", file.size);
+            return Err(Try::Again(text, Some(PAUSE)));
+        }
+        Ok(())
+    }
+
+    fn judge_failure(&self, error: &reqwest::Error) -> Try {
+        let mut text = root_cause(error);
+        if error.is_redirect() {
+            return Try::Never(Fault::Absent(text));
+        }
+        if let Some(proxy) = &self.proxy {
+            text.push_str(&format!(" (by way of the proxy {proxy})"));
+        }
+        if error.is_connect() {
+            return Try::Never(Fault::Absent(format!("{UNREACHABLE}: {text}")));
+        }
+        Try::Again(text, None)
+    }
+
+    fn client(&self) -> Result<&Client, Fault> {
+        let client = self.client.get_or_init(|| build_client(self.stall).map_err(|error| root_cause(&error)));
+        client.as_ref().map_err(|why| Fault::Absent(format!("no client: {why}")))
+    }
+}
+
+fn build_client(stall: Duration) -> reqwest::Result<Client> {
+    crate::tls::use_ring();
+    Client::builder()
+        .user_agent(concat!("mod_wsgi-httpd/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(stall.min(LONGEST_CONNECT))
+        .timeout(stall)
+        .redirect(redirect::Policy::custom(|attempt| {
+            let secure_before = attempt.previous().iter().any(|url| url.scheme() == "https");
+            let hops = attempt.previous().len();
+            match attempt.url().scheme() {
+                _ if hops > MOST_REDIRECTS => attempt.error("too many redirects"),
+                "https" => attempt.follow(),
+                "http" if !secure_before => attempt.follow(),
+                _ => attempt.error("a redirect away from https"),
+            }
+        }))
+        .build()
+}
+
+/// A `file:` address: same limits, same digest.
+fn copy_local(path: &Path, file: &SourceFile, cache: &Cache) -> Result<PathBuf, Fault> {
+    let mut from = match std::fs::File::open(path) {
+        Ok(from) => from,
+        Err(error) => return Err(Fault::Absent(error.to_string())),
+    };
+    let mut partial = cache.partial(&file.sha256)?;
+    // Another run may have finished it while we waited for the lock.
+    if cache.archive(&file.sha256).is_file() {
+        return Ok(cache.archive(&file.sha256));
+    }
+    let disk = |source| Fault::Stop(Error::io(Kind::Network, "write to", cache.root())(source));
+    partial.clear().map_err(disk)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        check_interrupted()?;
+        let count = from.read(&mut buffer).map_err(|error| Fault::Absent(error.to_string()))?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&buffer[..count]);
+        partial.file.write_all(&buffer[..count]).map_err(disk)?;
+    }
+    let found = hex(&hasher.finalize());
+    if same_digest(&found, &file.sha256) {
+        return Ok(cache.adopt(&partial.path, &file.sha256, &format!("file://{}", path.display()))?);
+    }
+    let aside = cache.set_aside(&partial.path, &file.name)?;
+    let error = wrong_digest(&file.name, &file.sha256, &found);
+    Err(Fault::Wrong(error.detail(format!("kept as {}", aside.display()))))
+}
+
+/// Whether a 206 holds the bytes from `have` on, of a file of that size.
+fn continues_at(answer: &Response, have: u64, size: u64) -> bool {
+    answer
+        .headers()
+        .get(CONTENT_RANGE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.strip_prefix("bytes "))
+        .is_some_and(|text| {
+            text.starts_with(&format!("{have}-")) && text.ends_with(&format!("/{size}"))
+        })
+}
+
+fn tag_of(answer: &Response) -> Option<String> {
+    let headers = answer.headers();
+    let strong = headers.get(ETAG).and_then(|value| value.to_str().ok());
+    strong
+        .filter(|tag| !tag.starts_with("W/"))
+        .or_else(|| headers.get(LAST_MODIFIED).and_then(|value| value.to_str().ok()))
+        .map(str::to_owned)
+}
+
+/// The innermost error: the only one of the chain that tells anything.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let text = cause.to_string();
+    if text.to_lowercase().contains("certificate") {
+        format!("{text} (check SSL_CERT_FILE and the clock)")
+    } else {
+        text
+    }
+}
+
+/// A proxy's address as it may be shown.
+fn without_login(address: &str) -> String {
+    match (address.find("://"), address.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}{}", &address[..scheme + 3], &address[at + 1..])
+        }
+        (None, Some(at)) => address[at + 1..].to_owned(),
+        _ => address.to_owned(),
+    }
+}
+
+/// Sleeps, but wakes for a signal.
+fn sleep(pause: Duration) {
+    let end = Instant::now() + pause;
+    while Instant::now() < end && check_interrupted().is_ok() {
+        std::thread::sleep(Duration::from_millis(50).min(pause));
+    }
+}
+
+const UNREACHABLE: &str = "cannot be reached";
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(300);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_CONNECT: Duration = Duration::from_secs(5);
+const MOST_REDIRECTS: usize = 5;
+/// Bytes a second below which a transfer is given up.
+const SLOWEST: u64 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxys_login_is_never_shown() {
+        assert_eq!(without_login("http://me:secret@proxy:3128"), "http://proxy:3128");
+        assert_eq!(without_login("me:secret@proxy:3128"), "proxy:3128");
+        assert_eq!(without_login("http://proxy:3128"), "http://proxy:3128");
+    }
+}

@@ -1,0 +1,202 @@
+//! The last stage: a staged tree is finished, checked, copied beside the store,
+//! checked again where it will stay, and switched to in one rename. Until then
+//! nothing of what was there before is touched.
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use prefix::{Base, Component, Manifest, Record};
+
+use crate::engine::{Job, Staged};
+use crate::error::{Error, Kind, Result};
+use crate::lock;
+use crate::plan::{Tls, hash_of};
+use crate::process::{Program, Scratch};
+use crate::recipe::{Check, Placement};
+use crate::stage::{fetch, link, smoke};
+
+/// Hash that names the tree: the request and what was fetched for it.
+#[must_use]
+pub fn plan_hash(request: &str, fetched: &[fetch::Fetched<'_>]) -> String {
+    let mut parts = vec![request.to_owned()];
+    parts.extend(fetched.iter().map(|part| part.file.sha256.to_ascii_lowercase()));
+    hash_of(&parts)[..32].to_owned()
+}
+
+/// Finishes, checks and installs a staged tree, and switches to it.
+///
+/// # Errors
+/// [`Kind::Install`]; the tree in use is then still the old one.
+pub fn install(job: &Job<'_>, staged: Staged, base: &Base, plan_hash: &str) -> Result<Record> {
+    let tree = &staged.tree;
+    strip(job, tree)?;
+    std::fs::create_dir_all(tree.join("logs")).map_err(Error::io(Kind::Install, "make", tree))?;
+    job.report.step("Checking", "what the tree is linked to");
+    let hidden: Vec<String> =
+        job.plan.steps.iter().flat_map(|step| step.recipe.hides.iter().cloned()).collect();
+    let system: &[&str] = if job.plan.tls == Tls::System { &["libssl.so", "libcrypto.so"] } else { &[] };
+    link::check(&link::read_tree(tree)?, tree, &hidden, system)?;
+    refuse_build_places(tree, job.work)?;
+    keep_licences(job, tree)?;
+    lock::Lock::write(&fetch::lock_of(job.fetched), &tree.join(lock::FILE))?;
+    let final_place = Scratch::below(&base.store(), ".staging-")?;
+    copy_folder(tree, final_place.path())?;
+    let at = final_place.path();
+    add_tool(job, at)?;
+    let proof = prove(job, at)?;
+    let record = record(job, &staged, plan_hash, proof);
+    record.write(at)?;
+    normalise_modes(at)?;
+    Manifest::of(at)?.write(at)?;
+    let target = base.tree(plan_hash);
+    if target.exists() {
+        let old = Scratch::below(&base.store(), ".old-")?;
+        std::fs::rename(&target, old.path().join("tree"))
+            .map_err(Error::io(Kind::Install, "replace", &target))?;
+    }
+    let from = final_place.keep();
+    std::fs::rename(&from, &target).map_err(Error::io(Kind::Install, "move to", &target))?;
+    base.switch_to(plan_hash)?;
+    lock::Lock::write(&fetch::lock_of(job.fetched), &base.root().join(lock::FILE))?;
+    Ok(record)
+}
+
+/// Runs the recipes' checks where the tree will stay.
+fn prove(job: &Job<'_>, tree: &Path) -> Result<smoke::Proof> {
+    let mut proof = smoke::Proof::Configuration;
+    for step in &job.plan.steps {
+        let version = job.fetched(step.recipe)?.release.version.as_str();
+        for check in &step.recipe.checks {
+            if let Check::Run(check) = check {
+                smoke::run_check(tree, check, version, job.env)?;
+            }
+        }
+        if step.recipe.serves {
+            job.report.step("Checking", "pages over HTTP/1.1, HTTP/2 and TLS");
+            proof = smoke::serve(tree, job.work, job.env, job.report)?;
+        }
+    }
+    Ok(proof)
+}
+
+fn record(job: &Job<'_>, staged: &Staged, plan_hash: &str, proof: smoke::Proof) -> Record {
+    let components = job
+        .fetched
+        .iter()
+        .map(|part| Component {
+            name: part.recipe.name.clone(),
+            version: part.release.version.to_string(),
+            file: part.file.name.clone(),
+            sha256: part.file.sha256.to_ascii_lowercase(),
+            origin: part.tarball.origin.clone(),
+            patches: staged.patches.get(&part.recipe.name).cloned().unwrap_or_default(),
+            licence: part.recipe.licence.clone(),
+            homepage: part.recipe.homepage.clone(),
+            vulnerable: part.vulnerable,
+        })
+        .collect();
+    Record {
+        request: job.plan.request.clone(),
+        plan: plan_hash.to_owned(),
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        engine: job.plan.engine.to_owned(),
+        target: job.plan.toolchain.target.clone(),
+        compiler: job.plan.toolchain.compiler.clone(),
+        features: job.plan.features.clone(),
+        tls: job.plan.tls.name().to_owned(),
+        check: proof.name().to_owned(),
+        components,
+    }
+}
+
+fn strip(job: &Job<'_>, tree: &Path) -> Result<()> {
+    let files: Vec<_> = link::read_tree(tree)?.into_keys().collect();
+    if files.is_empty() {
+        return Ok(());
+    }
+    Program::new("strip")
+        .envs(job.env.for_build())
+        .arg("--strip-unneeded")
+        .args(files)
+        .run_logged(Kind::Install, &job.logs.join("strip.log"))
+}
+
+/// A file that names the work folder would differ from build to build, and
+/// lead nowhere.
+fn refuse_build_places(tree: &Path, work: &Path) -> Result<()> {
+    let needle = work.to_string_lossy().into_owned().into_bytes();
+    for name in Manifest::of(tree)?.entries.keys() {
+        let path = tree.join(name);
+        let bytes = std::fs::read(&path).map_err(Error::io(Kind::Install, "read", &path))?;
+        if bytes.windows(needle.len()).any(|window| window == needle) {
+            return Err(Error::new(Kind::Install, format!("`{name}` names the folder it was built in"))
+                .detail(work.display().to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// Licence texts of what is linked in, beside those of what is installed.
+fn keep_licences(job: &Job<'_>, tree: &Path) -> Result<()> {
+    for step in &job.plan.steps {
+        if step.recipe.placement == Placement::Private {
+            let name = &step.recipe.name;
+            let from = job.dep(name).join("licences").join(name);
+            copy_folder(&from, &tree.join("licences").join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// The tool travels with the tree, so that `apxs` works wherever it goes.
+fn add_tool(job: &Job<'_>, tree: &Path) -> Result<()> {
+    let ours = std::env::current_exe().map_err(Error::io(Kind::Install, "find", "this program"))?;
+    let bin = tree.join("bin");
+    let copy = bin.join("mod_wsgi-httpd");
+    std::fs::create_dir_all(&bin).map_err(Error::io(Kind::Install, "make folder", &bin))?;
+    std::fs::copy(&ours, &copy).map_err(Error::io(Kind::Install, "copy", &ours))?;
+    Program::new("strip")
+        .envs(job.env.for_build())
+        .arg(&copy)
+        .run_logged(Kind::Install, &job.logs.join("strip.log"))?;
+    for name in ["apxs", "mod_wsgi-apxs"] {
+        let link = bin.join(name);
+        symlink("mod_wsgi-httpd", &link).map_err(Error::io(Kind::Install, "link", &link))?;
+    }
+    Ok(())
+}
+
+/// Readable by everybody, writable by the owner alone, whatever the umask.
+fn normalise_modes(folder: &Path) -> Result<()> {
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+            .map_err(Error::io(Kind::Install, "set the mode of", path))
+    };
+    set(folder, 0o755)?;
+    for item in std::fs::read_dir(folder).map_err(Error::io(Kind::Install, "list", folder))?.flatten() {
+        let path = item.path();
+        let metadata = path.symlink_metadata().map_err(Error::io(Kind::Install, "inspect", &path))?;
+        if metadata.is_dir() {
+            normalise_modes(&path)?;
+        } else if metadata.is_file() {
+            let executable = metadata.permissions().mode() & 0o100 != 0;
+            set(&path, if executable { 0o755 } else { 0o644 })?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to).map_err(Error::io(Kind::Install, "make folder", to))?;
+    for item in std::fs::read_dir(from).map_err(Error::io(Kind::Install, "list", from))?.flatten() {
+        let (path, target) = (item.path(), to.join(item.file_name()));
+        if let Ok(link) = std::fs::read_link(&path) {
+            symlink(link, &target).map_err(Error::io(Kind::Install, "link", &target))?;
+        } else if path.is_dir() {
+            copy_folder(&path, &target)?;
+        } else {
+            std::fs::copy(&path, &target).map(drop).map_err(Error::io(Kind::Install, "copy", &path))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! The closing check of a staged tree: every module loads, and httpd serves a
+//! page over HTTP/1.1, HTTP/2 and TLS on a loopback port.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use reqwest::Version;
+use reqwest::blocking::{Client, ClientBuilder};
+
+use crate::engine::expect_output;
+use crate::env::Env;
+use crate::error::{Error, Kind, Result};
+use crate::process::{Program, Running, check_interrupted};
+use crate::recipe::RunCheck;
+use crate::report::Report;
+use crate::stage::link::{self, Linkage};
+
+/// How far the check came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Proof {
+    /// Pages were served over each protocol.
+    Served,
+    /// Every module loads; this machine has no loopback to serve on.
+    Configuration,
+}
+
+impl Proof {
+    /// Name in the build record.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Configuration => "configuration",
+        }
+    }
+}
+
+/// Runs a recipe's command of the tree.
+///
+/// # Errors
+/// When it fails or prints something else.
+pub fn run_check(tree: &Path, check: &RunCheck, version: &str, env: &Env) -> Result<()> {
+    let mut words = check.command.iter();
+    let name = words.next().cloned().unwrap_or_default();
+    let output = Program::new(tree.join(&name)).args(words).envs(env.for_build()).output(Kind::Install)?;
+    expect_output(&format!("`{name}`"), &output, &check.prints.replace("{version}", version))
+}
+
+/// Starts the tree's httpd and fetches pages. `scratch` takes its
+/// configuration and logs.
+///
+/// # Errors
+/// When a module does not load or a page is not served; the server's own words
+/// are shown.
+pub fn serve(tree: &Path, scratch: &Path, env: &Env, report: &Report) -> Result<Proof> {
+    let files = link::read_tree(tree)?;
+    let modules = Modules::of(tree, &files);
+    let site = Site::new(tree, scratch, &modules)?;
+    for mpm in &modules.mpms {
+        site.check_configuration(mpm, &modules, env)?;
+    }
+    report.detail(&format!("{} modules load under {} MPMs", modules.others.len(), modules.mpms.len()));
+    if let Err(why) = loopback_works() {
+        report.warn(&format!(
+            "this machine has no usable loopback interface ({why}): every module loads, but no page was served"
+        ));
+        return Ok(Proof::Configuration);
+    }
+    let mpm = modules.mpms.iter().find(|mpm| mpm.name == "mpm_event").or(modules.mpms.first());
+    let mpm = mpm.ok_or_else(|| Error::new(Kind::Install, "the tree has no MPM"))?;
+    for attempt in 1.. {
+        match site.serve_once(mpm, &modules, env) {
+            // Somebody else may take a port between our look and the start.
+            Err(error) if attempt < 3 && error.details.iter().any(|line| line.contains("Address already in use")) => {}
+            result => return result.map(|()| Proof::Served),
+        }
+    }
+    Ok(Proof::Served)
+}
+
+/// A module file and the name of its record.
+#[derive(Clone, Debug)]
+struct Module {
+    name: String,
+    file: String,
+}
+
+/// The modules of a tree, in an order in which each finds the names it wants.
+struct Modules {
+    mpms: Vec<Module>,
+    others: Vec<Module>,
+}
+
+impl Modules {
+    fn of(tree: &Path, files: &BTreeMap<PathBuf, Linkage>) -> Self {
+        let folder = tree.join("modules");
+        let ours: BTreeMap<&PathBuf, &Linkage> =
+            files.iter().filter(|(path, _)| path.starts_with(&folder)).collect();
+        let mut ordered = Vec::new();
+        let mut seen = BTreeSet::new();
+        for path in ours.keys() {
+            add_in_order(path, &ours, &mut seen, &mut ordered);
+        }
+        let module = |path: &PathBuf| -> Option<Module> {
+            let stem = path.file_stem()?.to_str()?;
+            let name = stem.strip_prefix("mod_")?;
+            let file = path.file_name()?.to_str()?.to_owned();
+            // The record is called after the file, unless it is called otherwise.
+            let symbol = format!("{name}_module");
+            let defines = &ours.get(path)?.defines;
+            let record = if defines.contains(&symbol) {
+                name.to_owned()
+            } else {
+                defines.iter().find_map(|symbol| symbol.strip_suffix("_module"))?.to_owned()
+            };
+            Some(Module { name: record, file })
+        };
+        let all: Vec<Module> = ordered.iter().filter_map(module).collect();
+        let (mpms, others) = all.into_iter().partition(|module| module.name.starts_with("mpm_"));
+        Self { mpms, others }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.others.iter().any(|module| module.name == name)
+    }
+}
+
+fn add_in_order(
+    path: &PathBuf,
+    all: &BTreeMap<&PathBuf, &Linkage>,
+    seen: &mut BTreeSet<PathBuf>,
+    ordered: &mut Vec<PathBuf>,
+) {
+    if !seen.insert(path.clone()) {
+        return;
+    }
+    if let Some(linkage) = all.get(path) {
+        for (other, theirs) in all {
+            if !linkage.wants.is_disjoint(&theirs.defines) {
+                add_in_order(other, all, seen, ordered);
+            }
+        }
+    }
+    ordered.push(path.clone());
+}
+
+/// A throw-away site: configuration, document, certificate and logs.
+struct Site<'a> {
+    tree: &'a Path,
+    folder: PathBuf,
+    certificate: Option<Vec<u8>>,
+}
+
+impl<'a> Site<'a> {
+    fn new(tree: &'a Path, scratch: &Path, modules: &Modules) -> Result<Self> {
+        let folder = scratch.join("site");
+        let write = |name: &str, text: &[u8]| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(Error::io(Kind::Install, "write", &path))
+        };
+        for below in ["htdocs", "logs"] {
+            let path = folder.join(below);
+            std::fs::create_dir_all(&path).map_err(Error::io(Kind::Install, "make folder", &path))?;
+        }
+        write("htdocs/index.html", PAGE.as_bytes())?;
+        let mut certificate = None;
+        if modules.has("ssl") {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|source| {
+                Error::new(Kind::Install, "failed to make a certificate").caused_by(source)
+            })?;
+            write("certificate.pem", made.cert.pem().as_bytes())?;
+            write("key.pem", made.signing_key.serialize_pem().as_bytes())?;
+            certificate = Some(made.cert.pem().into_bytes());
+        }
+        let site = Self { tree, folder, certificate };
+        site.let_everyone_read()?;
+        Ok(site)
+    }
+
+    /// A strict umask must not keep the server's user out.
+    fn let_everyone_read(&self) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+                .map_err(Error::io(Kind::Install, "set the mode of", path))
+        };
+        set(&self.folder, 0o755)?;
+        set(&self.folder.join("htdocs"), 0o755)?;
+        set(&self.folder.join("htdocs/index.html"), 0o644)
+    }
+
+    /// A configuration that loads everything under that MPM.
+    fn write_configuration(&self, mpm: &Module, modules: &Modules, ports: [u16; 2]) -> Result<PathBuf> {
+        let folder = self.folder.display();
+        let [plain, secure] = ports;
+        let mut text = String::new();
+        for module in std::iter::once(mpm).chain(&modules.others) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "LoadModule {}_module \"modules/{}\"", module.name, module.file);
+        }
+        let _ = write!(
+            text,
+            "ServerName localhost\nListen 127.0.0.1:{plain}\nPidFile \"{folder}/logs/httpd.pid\"\n\
+             DefaultRuntimeDir \"{folder}/logs\"\nErrorLog \"{folder}/logs/error_log\"\nLogLevel warn\n\
+             DocumentRoot \"{folder}/htdocs\"\n<Directory \"{folder}/htdocs\">\nRequire all granted\n</Directory>\n\
+             <IfModule unixd_module>\nUser nobody\nGroup #65534\n</IfModule>\n\
+             <IfModule mime_module>\nTypesConfig conf/mime.types\n</IfModule>\n\
+             <IfModule cgid_module>\nScriptSock \"{folder}/logs/cgisock\"\n</IfModule>\n\
+             <IfModule heartmonitor_module>\nHeartbeatStorage \"{folder}/logs/hb.dat\"\n</IfModule>\n\
+             <IfModule brotli_module>\nAddOutputFilterByType BROTLI_COMPRESS text/html\n</IfModule>\n"
+        );
+        if modules.has("http2") {
+            text.push_str("Protocols h2 h2c http/1.1\n");
+        }
+        if self.certificate.is_some() {
+            let _ = write!(
+                text,
+                "Listen 127.0.0.1:{secure}\n<VirtualHost 127.0.0.1:{secure}>\nSSLEngine on\n\
+                 SSLCertificateFile \"{folder}/certificate.pem\"\nSSLCertificateKeyFile \"{folder}/key.pem\"\n</VirtualHost>\n"
+            );
+        }
+        let path = self.folder.join("httpd.conf");
+        std::fs::write(&path, text).map_err(Error::io(Kind::Install, "write", &path))?;
+        Ok(path)
+    }
+
+    /// httpd without `-d`: it must find its own place.
+    fn httpd(&self, configuration: &Path, env: &Env) -> Program {
+        Program::new(self.tree.join("bin/httpd")).envs(env.for_build()).arg("-f").arg(configuration)
+    }
+
+    fn check_configuration(&self, mpm: &Module, modules: &Modules, env: &Env) -> Result<()> {
+        let configuration = self.write_configuration(mpm, modules, [8080, 8443])?;
+        let output = self.httpd(&configuration, env).arg("-t").output(Kind::Install)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let error = Error::new(Kind::Install, format!("httpd refuses its own modules under {}", mpm.name));
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(text.lines().chain(self.log().lines()).fold(error, Error::detail))
+    }
+
+    fn serve_once(&self, mpm: &Module, modules: &Modules, env: &Env) -> Result<()> {
+        let ports = [free_port()?, free_port()?];
+        let configuration = self.write_configuration(mpm, modules, ports)?;
+        let output = std::fs::File::create(self.folder.join("logs/output"))
+            .map_err(Error::io(Kind::Install, "make", &self.folder))?;
+        let twin = output.try_clone().map_err(Error::io(Kind::Install, "open", &self.folder))?;
+        let mut server = self
+            .httpd(&configuration, env)
+            .arg("-DFOREGROUND")
+            .output_to(output, twin)
+            .start(Kind::Install)?;
+        let result = self.wait(&mut server, ports[0]).and_then(|()| self.fetch_pages(modules, ports));
+        server.stop(Duration::from_secs(10));
+        result.map_err(|error| self.log().lines().map(|line| format!("| {line}")).fold(error, Error::detail))
+    }
+
+    fn wait(&self, server: &mut Running, port: u16) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            check_interrupted()?;
+            if TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = server.ended() {
+                return Err(Error::new(Kind::Install, format!("httpd ended at once: {status}")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err(Error::new(Kind::Install, "httpd does not listen within 20 seconds"))
+    }
+
+    fn fetch_pages(&self, modules: &Modules, [plain, secure]: [u16; 2]) -> Result<()> {
+        let address = format!("http://localhost:{plain}/");
+        expect_page(&address, client(plain).http1_only(), Version::HTTP_11)?;
+        if modules.has("http2") {
+            expect_page(&address, client(plain).http2_prior_knowledge(), Version::HTTP_2)?;
+        }
+        if let Some(pem) = &self.certificate {
+            let root = reqwest::Certificate::from_pem(pem).map_err(|source| {
+                Error::new(Kind::Install, "failed to read our own certificate").caused_by(source)
+            })?;
+            let address = format!("https://localhost:{secure}/");
+            let client = client(secure).tls_certs_only([root]);
+            let version = if modules.has("http2") { Version::HTTP_2 } else { Version::HTTP_11 };
+            expect_page(&address, client, version)?;
+        }
+        Ok(())
+    }
+
+    fn log(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.folder.join("logs").join(name)).unwrap_or_default();
+        read("output") + &read("error_log")
+    }
+}
+
+fn client(port: u16) -> ClientBuilder {
+    crate::tls::use_ring();
+    Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(20))
+        .resolve("localhost", SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+fn expect_page(address: &str, client: ClientBuilder, version: Version) -> Result<()> {
+    let failed = |source: reqwest::Error| {
+        Error::new(Kind::Install, format!("httpd does not serve {address} over {version:?}")).caused_by(source)
+    };
+    let response = client.build().and_then(|client| client.get(address).send()).map_err(failed)?;
+    let (status, found) = (response.status(), response.version());
+    let text = response.text().map_err(failed)?;
+    if status.is_success() && found == version && text == PAGE {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Install, format!("httpd serves {address} wrongly"))
+        .detail(format!("expected 200 over {version:?} and our page"))
+        .detail(format!("found    {status} over {found:?} and {} bytes", text.len())))
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> Result<u16> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|source| Error::new(Kind::Install, "no loopback port is free").caused_by(source))
+}
+
+fn loopback_works() -> std::io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    TcpStream::connect_timeout(&listener.local_addr()?, Duration::from_secs(2)).map(drop)
+}
+
+const PAGE: &str = "<!DOCTYPE html><title>mod_wsgi-httpd</title><p>served by a private httpd";
