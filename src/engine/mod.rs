@@ -10,6 +10,7 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub(crate) use component::expect_output;
 pub use toolchain::{find_compiler, toolchain};
 pub use upstream::Upstream;
 

@@ -19,7 +19,7 @@ use crate::error::{Error, Kind};
 use crate::process::check_interrupted;
 use crate::recipe::SourceFile;
 use crate::report::{Bar, Report};
-use crate::stage::verify::{hex, looks_like, same_digest, wrong_digest};
+use crate::stage::verify::{hash_reader, hex, looks_like, same_digest, wrong_digest};
 
 /// Why a download did not work.
 pub(super) enum Fault {
@@ -172,10 +172,7 @@ impl Http {
             self.receive(answer, file, partial, have, bar)?;
         }
         partial.file.seek(SeekFrom::Start(0))?;
-        let mut hasher = Sha256::new();
-        let mut reader = &partial.file;
-        std::io::copy(&mut reader, &mut hasher)?;
-        let found = hex(&hasher.finalize());
+        let found = hash_reader(&mut &partial.file)?;
         if same_digest(&found, &file.sha256) {
             partial.remember_tag(None)?;
             return Ok(());

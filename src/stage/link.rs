@@ -52,10 +52,11 @@ fn parse(bytes: &[u8]) -> object::read::Result<Linkage> {
         };
         for entry in entries {
             let value = entry.d_val.get(endian);
-            match u32::try_from(entry.d_tag.get(endian)) {
-                Ok(tag) if tag == DT_NEEDED => linkage.needed.push(text(value)),
-                Ok(tag) if tag == DT_RPATH || tag == DT_RUNPATH => linkage.run_path = Some(text(value)),
-                _ => {}
+            let tag = entry.d_tag.get(endian);
+            if tag == DT_NEEDED {
+                linkage.needed.push(text(value));
+            } else if tag == DT_RPATH || tag == DT_RUNPATH {
+                linkage.run_path = Some(text(value));
             }
         }
     }

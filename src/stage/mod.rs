@@ -5,6 +5,7 @@
 
 pub mod fetch;
 pub mod install;
+pub mod link;
 pub mod patch;
 pub mod smoke;
 pub mod unpack;

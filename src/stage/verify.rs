@@ -147,7 +147,14 @@ fn copy_hashed(
 /// When reading fails.
 pub fn hash_reader(reader: &mut impl Read) -> std::io::Result<String> {
     let mut hasher = Sha256::new();
-    std::io::copy(reader, &mut hasher)?;
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        let count = reader.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&buffer[..count]);
+    }
     Ok(hex(&hasher.finalize()))
 }
 
