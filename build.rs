@@ -2,10 +2,7 @@
 //! it when an embedded recipe, patch or template changes.
 
 fn main() {
-    println!(
-        "cargo:rustc-env=TARGET={}",
-        std::env::var("TARGET").unwrap_or_default()
-    );
+    println!("cargo:rustc-env=TARGET={}", std::env::var("TARGET").unwrap_or_default());
     for folder in ["recipes", "patches", "templates"] {
         println!("cargo:rerun-if-changed={folder}");
     }

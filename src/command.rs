@@ -58,7 +58,8 @@ impl Context<'_> {
             .releases
             .iter()
             .map(|text| {
-                let wrong = |why: String| Error::new(Kind::Usage, format!("`--release {text}`: {why}"));
+                let wrong =
+                    |why: String| Error::new(Kind::Usage, format!("`--release {text}`: {why}"));
                 let (name, version) =
                     text.split_once('=').ok_or_else(|| wrong("expected NAME=VERSION".into()))?;
                 Ok((name.to_owned(), version.parse().map_err(wrong)?))
@@ -149,7 +150,8 @@ impl Context<'_> {
             begin.elapsed().as_secs_f64(),
             base.root().join("bin/httpd").display()
         );
-        self.report.result(&text, json!({ "changed": true, "prefix": base.root(), "record": record }));
+        self.report
+            .result(&text, json!({ "changed": true, "prefix": base.root(), "record": record }));
         Ok(())
     }
 
@@ -161,10 +163,12 @@ impl Context<'_> {
         let mut rows = Vec::new();
         for step in &plan.steps {
             let Some(release) = step.recipe.releases.first() else { continue };
-            let release = step.asked.as_ref().and_then(|asked| step.recipe.release(asked)).unwrap_or(release);
+            let release =
+                step.asked.as_ref().and_then(|asked| step.recipe.release(asked)).unwrap_or(release);
             let Some(file) = release.files.first() else { continue };
             let hand = release.files.iter().find_map(|file| sources.at_hand(file));
-            let from = hand.unwrap_or_else(|| file.urls.first().map_or("distribution", String::as_str));
+            let from =
+                hand.unwrap_or_else(|| file.urls.first().map_or("distribution", String::as_str));
             let needs = step.needs.join(", ");
             text.push_str(&format!(
                 "{:<10} {:<8} {:>10}  {from}{}\n",
@@ -178,8 +182,13 @@ impl Context<'_> {
                 "sha256": file.sha256, "from": from, "needs": step.needs,
             }));
         }
-        text.push_str(&format!("features: {}; tls: {}\n", plan.features.join(", "), plan.tls.name()));
-        let value = json!({ "components": rows, "features": plan.features, "request": plan.request });
+        text.push_str(&format!(
+            "features: {}; tls: {}\n",
+            plan.features.join(", "),
+            plan.tls.name()
+        ));
+        let value =
+            json!({ "components": rows, "features": plan.features, "request": plan.request });
         self.report.result(&text, value);
         Ok(())
     }
@@ -189,7 +198,8 @@ impl Context<'_> {
         let plan = self.make_plan(&recipes, args)?;
         let lock = self.lock(args)?;
         let sources = self.sources(args)?;
-        let fetched = fetch::fetch(&plan, &sources, lock.as_ref(), args.allow_vulnerable, self.report)?;
+        let fetched =
+            fetch::fetch(&plan, &sources, lock.as_ref(), args.allow_vulnerable, self.report)?;
         let lock = fetch::lock_of(&fetched);
         self.report.result("", json!({ "components": lock.components }));
         Ok(())
@@ -207,13 +217,18 @@ impl Context<'_> {
             .collect();
         if ours.is_empty() {
             let text = format!("{} files are as installed", manifest.entries.len());
-            self.report.result(&text, json!({ "files": manifest.entries.len(), "differences": differences }));
+            self.report.result(
+                &text,
+                json!({ "files": manifest.entries.len(), "differences": differences }),
+            );
             return Ok(());
         }
         let error = Error::new(Kind::Install, format!("{} files are not as installed", ours.len()));
         Err(ours
             .iter()
-            .fold(error, |error, (path, difference)| error.detail(format!("{path}: {difference:?}")))
+            .fold(error, |error, (path, difference)| {
+                error.detail(format!("{path}: {difference:?}"))
+            })
             .hint("install again, or go back with `rollback`"))
     }
 

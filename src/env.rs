@@ -22,7 +22,10 @@ impl Env {
     /// A variable that is set to something.
     #[must_use]
     pub fn path(&self, name: &str) -> Option<PathBuf> {
-        self.values.get(name.as_ref() as &std::ffi::OsStr).filter(|value| !value.is_empty()).map(PathBuf::from)
+        self.values
+            .get(name.as_ref() as &std::ffi::OsStr)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
     }
 
     /// A variable that is set to text.
@@ -55,9 +58,17 @@ impl Env {
     pub fn for_download(&self) -> Vec<(OsString, OsString)> {
         let mut kept = self.for_build();
         kept.extend(self.keep(&[
-            "http_proxy", "https_proxy", "no_proxy", "all_proxy",
-            "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
-            "SSL_CERT_FILE", "SSL_CERT_DIR", "APT_CONFIG",
+            "http_proxy",
+            "https_proxy",
+            "no_proxy",
+            "all_proxy",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "NO_PROXY",
+            "ALL_PROXY",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+            "APT_CONFIG",
         ]));
         kept
     }
@@ -76,7 +87,9 @@ impl Env {
             return is_executable(Path::new(name)).then(|| PathBuf::from(name));
         }
         let path = self.path("PATH")?;
-        std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_executable(file))
+        std::env::split_paths(&path)
+            .map(|folder| folder.join(name))
+            .find(|file| is_executable(file))
     }
 
     fn keep(&self, names: &[&str]) -> Vec<(OsString, OsString)> {
@@ -90,7 +103,9 @@ impl Env {
 
 impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Env {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self { values: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+        Self {
+            values: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        }
     }
 }
 

@@ -114,7 +114,11 @@ impl Error {
         move |source| {
             let full = source.kind() == std::io::ErrorKind::StorageFull;
             let error = Self::new(kind, message).caused_by(source);
-            if full { error.hint("free some space on that file system and run again") } else { error }
+            if full {
+                error.hint("free some space on that file system and run again")
+            } else {
+                error
+            }
         }
     }
 

@@ -89,11 +89,16 @@ pub fn prepare_base(base: &Base) -> Result<()> {
         Error::io(Kind::Install, "make folder", base.store())(source)
             .hint("name another place with --prefix")
     })?;
-    let mode = root.metadata().map_err(Error::io(Kind::Install, "inspect", root))?.permissions().mode();
+    let mode =
+        root.metadata().map_err(Error::io(Kind::Install, "inspect", root))?.permissions().mode();
     if mode & 0o022 != 0 && mode & 0o1000 == 0 {
         return Err(Error::new(
             Kind::Install,
-            format!("`{}` can be changed by other users (mode {:o})", root.display(), mode & 0o7777),
+            format!(
+                "`{}` can be changed by other users (mode {:o})",
+                root.display(),
+                mode & 0o7777
+            ),
         )
         .hint("take their permission away: chmod go-w"));
     }
@@ -148,7 +153,10 @@ pub fn work_folder(chosen: Option<&Path>, cache: &Path, env: &Env) -> Result<Scr
         Some(folder) => vec![absolute(folder, env)?],
         None => {
             let temporary = env.path("TMPDIR");
-            temporary.into_iter().chain(["/tmp".into(), "/var/tmp".into(), cache.join("work")]).collect()
+            temporary
+                .into_iter()
+                .chain(["/tmp".into(), "/var/tmp".into(), cache.join("work")])
+                .collect()
         }
     };
     let mut refused = Vec::new();
@@ -172,9 +180,8 @@ fn try_work_folder(parent: &Path, env: &Env) -> std::result::Result<Scratch, Str
         return Err("its name would confuse configure scripts".into());
     }
     std::fs::create_dir_all(parent).map_err(|error| error.to_string())?;
-    let scratch = Scratch::below(parent, "mod_wsgi-httpd-").map_err(|error| {
-        error.causes().first().cloned().unwrap_or_else(|| error.to_string())
-    })?;
+    let scratch = Scratch::below(parent, "mod_wsgi-httpd-")
+        .map_err(|error| error.causes().first().cloned().unwrap_or_else(|| error.to_string()))?;
     // Passable, so that the closing check's server can drop its privileges.
     let mode = std::fs::Permissions::from_mode(0o711);
     std::fs::set_permissions(scratch.path(), mode).map_err(|error| error.to_string())?;

@@ -50,8 +50,10 @@ pub fn catch_signals() -> Result<()> {
 pub fn check_interrupted() -> Result<()> {
     match INTERRUPTED.load(Ordering::SeqCst) {
         0 => Ok(()),
-        signal => Err(Error::new(Kind::Interrupted(signal), format!("interrupted by signal {signal}"))
-            .hint("nothing was changed; run again to go on from the last finished step")),
+        signal => {
+            Err(Error::new(Kind::Interrupted(signal), format!("interrupted by signal {signal}"))
+                .hint("nothing was changed; run again to go on from the last finished step"))
+        }
     }
 }
 
@@ -160,11 +162,11 @@ impl Program {
     /// When it cannot be started, ends with another status than 0 (the error
     /// shows the last lines and the log's path), or a signal asked for the end.
     pub fn run_logged(mut self, kind: Kind, log: &Path) -> Result<()> {
-        let mut file = File::options()
-            .create(true)
-            .append(true)
-            .open(log)
-            .map_err(Error::io(Kind::Install, "open", log))?;
+        let mut file = File::options().create(true).append(true).open(log).map_err(Error::io(
+            Kind::Install,
+            "open",
+            log,
+        ))?;
         writeln!(file, "+ {}", self.shown).map_err(Error::io(Kind::Install, "write", log))?;
         let twin = file.try_clone().map_err(Error::io(Kind::Install, "open", log))?;
         self.command.stdout(file).stderr(twin);

@@ -133,7 +133,8 @@ impl Report {
     #[must_use]
     pub fn bar(&self, verb: &str, object: &str, total: u64, bytes: bool) -> Bar {
         let bar = self.inner.bars.as_ref().map(|bars| {
-            let counts = if bytes { "{bytes}/{total_bytes} {bytes_per_sec}" } else { "{pos}/{len}" };
+            let counts =
+                if bytes { "{bytes}/{total_bytes} {bytes_per_sec}" } else { "{pos}/{len}" };
             let template = format!("{verb:>12} {{msg:24!}} [{{bar:24}}] {counts} {{eta}}");
             let style = ProgressStyle::with_template(&template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())

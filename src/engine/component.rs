@@ -90,16 +90,25 @@ impl<'j> Component<'j> {
             }
         }
         // The source is no longer needed, and a full disk helps nobody.
-        std::fs::remove_dir_all(&source.folder)
-            .map_err(Error::io(Kind::Install, "remove", &source.folder))?;
-        self.job.report.step("Built", &format!("{} in {:.1} s", self.title, begin.elapsed().as_secs_f64()));
+        std::fs::remove_dir_all(&source.folder).map_err(Error::io(
+            Kind::Install,
+            "remove",
+            &source.folder,
+        ))?;
+        self.job
+            .report
+            .step("Built", &format!("{} in {:.1} s", self.title, begin.elapsed().as_secs_f64()));
         Ok(source.patches)
     }
 
     /// Verifies, unpacks and patches.
     fn prepare(&self) -> Result<Patched> {
         let parent = self.job.work.join("src").join(&self.step.recipe.name);
-        std::fs::create_dir_all(&parent).map_err(Error::io(Kind::Unpack, "make folder", &parent))?;
+        std::fs::create_dir_all(&parent).map_err(Error::io(
+            Kind::Unpack,
+            "make folder",
+            &parent,
+        ))?;
         let verified = verify(&self.fetched.tarball, self.fetched.file, self.job.work)?;
         let source = unpack(verified, &parent, &self.step.recipe.skip)?;
         patch(source, self.job.recipes, self.step.recipe, &self.fetched.release.version)
@@ -108,9 +117,9 @@ impl<'j> Component<'j> {
     /// Waits for a place among the processes of this build.
     fn acquire(&self) -> Result<jobserver::Acquired> {
         check_interrupted()?;
-        self.jobs.acquire().map_err(|source| {
-            Error::new(Kind::Compile, "the jobserver failed").caused_by(source)
-        })
+        self.jobs
+            .acquire()
+            .map_err(|source| Error::new(Kind::Compile, "the jobserver failed").caused_by(source))
     }
 
     // ---- configure and make ----
@@ -171,10 +180,13 @@ impl<'j> Component<'j> {
         let mut values = BTreeMap::new();
         for (name, value) in &rules.values {
             let path = folder.join(&value.file);
-            let text = std::fs::read_to_string(&path)
-                .map_err(Error::io(Kind::Compile, "read", &path))?;
+            let text =
+                std::fs::read_to_string(&path).map_err(Error::io(Kind::Compile, "read", &path))?;
             let found = shell_value(&text, &value.variable).ok_or_else(|| {
-                Error::new(Kind::Recipe, format!("`{}` does not set {}", path.display(), value.variable))
+                Error::new(
+                    Kind::Recipe,
+                    format!("`{}` does not set {}", path.display(), value.variable),
+                )
             })?;
             values.insert(name.clone(), found.trim().to_owned());
         }
@@ -232,7 +244,11 @@ impl<'j> Component<'j> {
             let text = match text.strip_prefix('@') {
                 Some(from) => {
                     let from = folder.join(from);
-                    std::fs::read_to_string(&from).map_err(Error::io(Kind::Compile, "read", &from))?
+                    std::fs::read_to_string(&from).map_err(Error::io(
+                        Kind::Compile,
+                        "read",
+                        &from,
+                    ))?
                 }
                 None => fill(text, &names),
             };
@@ -269,10 +285,11 @@ impl<'j> Component<'j> {
         flags.push(self.prefix_map().into());
         flags.extend(rules.defines.iter().map(|name| format!("-D{name}").into()));
         let folders = rules.include.iter().map(|below| folder.join(below));
-        flags.extend(folders.filter(|path| path.is_dir()).map(|path| format!("-I{}", path.display()).into()));
-        let objects: Vec<PathBuf> = (0..sources.len())
-            .map(|index| folder.join(format!("{index:03}.o")))
-            .collect();
+        flags.extend(
+            folders.filter(|path| path.is_dir()).map(|path| format!("-I{}", path.display()).into()),
+        );
+        let objects: Vec<PathBuf> =
+            (0..sources.len()).map(|index| folder.join(format!("{index:03}.o"))).collect();
         let queue = Mutex::new(sources.iter().zip(&objects).enumerate());
         let failure = Mutex::new(None);
         std::thread::scope(|scope| {
@@ -288,7 +305,10 @@ impl<'j> Component<'j> {
                                 .arg(source)
                                 .arg("-o")
                                 .arg(object)
-                                .run_logged(Kind::Compile, &self.log(&format!("compile-{index:03}")))
+                                .run_logged(
+                                    Kind::Compile,
+                                    &self.log(&format!("compile-{index:03}")),
+                                )
                         });
                         if let Err(error) = result
                             && let Ok(mut failure) = failure.lock()
@@ -308,7 +328,12 @@ impl<'j> Component<'j> {
 
     // ---- install and check ----
 
-    fn install(&self, rule: &Install, folder: &Path, values: &BTreeMap<String, String>) -> Result<()> {
+    fn install(
+        &self,
+        rule: &Install,
+        folder: &Path,
+        values: &BTreeMap<String, String>,
+    ) -> Result<()> {
         let to = self.place.join(&rule.to);
         if let Some(template) = &rule.template {
             let mut values = values.clone();
@@ -326,7 +351,9 @@ impl<'j> Component<'j> {
                 }
                 let target = match (&rule.rename, &rule.base) {
                     (Some(name), _) => to.join(name),
-                    (None, Some(base)) => to.join(path.strip_prefix(folder.join(base)).unwrap_or(&path)),
+                    (None, Some(base)) => {
+                        to.join(path.strip_prefix(folder.join(base)).unwrap_or(&path))
+                    }
                     (None, None) => to.join(name),
                 };
                 self.keep(&path, &target)?;
@@ -432,30 +459,33 @@ impl<'j> Component<'j> {
             copy_tree(artefact, &self.place, &manifest)?;
             return Ok(true);
         }
-        self.job.report.warn(&format!(
-            "the cached build of {} is damaged and is made again",
-            self.title
-        ));
+        self.job
+            .report
+            .warn(&format!("the cached build of {} is damaged and is made again", self.title));
         Ok(false)
     }
 
     /// Puts an artefact into the cache, by rename. A cache that cannot be
     /// written costs the next build some time, not this one its success.
     fn store(&self, artefact: &Path) -> Result<()> {
-        let store = || -> Result<()> {
-            let manifest = Manifest::of(&self.place)?;
-            let parent = self.job.cache.make("builds")?;
-            let fresh = crate::process::Scratch::below(&parent, ".new-")?;
-            copy_tree(&self.place, fresh.path(), &manifest)?;
-            manifest.write(fresh.path())?;
-            if artefact.exists() {
-                let damaged = crate::process::Scratch::below(&parent, ".old-")?;
-                std::fs::rename(artefact, damaged.path().join("artefact"))
-                    .map_err(Error::io(Kind::Install, "replace", artefact))?;
-            }
-            std::fs::rename(fresh.keep(), artefact)
-                .map_err(Error::io(Kind::Install, "write", artefact))
-        };
+        let store =
+            || -> Result<()> {
+                let manifest = Manifest::of(&self.place)?;
+                let parent = self.job.cache.make("builds")?;
+                let fresh = crate::process::Scratch::below(&parent, ".new-")?;
+                copy_tree(&self.place, fresh.path(), &manifest)?;
+                manifest.write(fresh.path())?;
+                if artefact.exists() {
+                    let damaged = crate::process::Scratch::below(&parent, ".old-")?;
+                    std::fs::rename(artefact, damaged.path().join("artefact"))
+                        .map_err(Error::io(Kind::Install, "replace", artefact))?;
+                }
+                std::fs::rename(fresh.keep(), artefact).map_err(Error::io(
+                    Kind::Install,
+                    "write",
+                    artefact,
+                ))
+            };
         if let Err(error) = store() {
             check_interrupted()?;
             self.job.report.detail(&format!("{} is not kept for later: {error}", self.title));
@@ -501,7 +531,11 @@ fn copy_tree(from: &Path, to: &Path, manifest: &Manifest) -> Result<()> {
 }
 
 /// Fails unless a check succeeded and printed what it should.
-pub(crate) fn expect_output(what: &str, output: &std::process::Output, expected: &str) -> Result<()> {
+pub(crate) fn expect_output(
+    what: &str,
+    output: &std::process::Output,
+    expected: &str,
+) -> Result<()> {
     let printed = String::from_utf8_lossy(&output.stdout);
     if output.status.success() && printed.contains(expected) {
         return Ok(());
@@ -536,7 +570,9 @@ fn explain_missing(error: Error) -> Error {
             .hint("OpenSSL's Configure needs all of Perl: apt install perl / dnf install perl-core")
             .hint("or use the machine's OpenSSL (--tls system), or none (--tls none)")
     } else if text.contains("C compiler cannot create executables") {
-        error.hint("install the C library's headers: apt install libc6-dev / dnf install glibc-devel")
+        error.hint(
+            "install the C library's headers: apt install libc6-dev / dnf install glibc-devel",
+        )
     } else {
         error
     }
@@ -553,8 +589,11 @@ fn make_parent(path: &Path) -> Result<()> {
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<()> {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-        .map_err(Error::io(Kind::Install, "set the mode of", path))
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(Error::io(
+        Kind::Install,
+        "set the mode of",
+        path,
+    ))
 }
 
 /// Fixed, so that the same sources give the same bytes: 2026-01-01.

@@ -92,6 +92,7 @@ impl<'a> Job<'a> {
 pub fn by_name(name: &str) -> Result<Box<dyn Engine>> {
     match name {
         "upstream" => Ok(Box::new(Upstream)),
-        other => Err(Error::new(Kind::Usage, format!("there is no engine `{other}`")).detail("known: upstream")),
+        other => Err(Error::new(Kind::Usage, format!("there is no engine `{other}`"))
+            .detail("known: upstream")),
     }
 }

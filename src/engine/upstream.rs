@@ -26,8 +26,11 @@ impl Engine for Upstream {
             Error::new(Kind::Configure, "failed to start a jobserver").caused_by(source)
         })?;
         let temporary = job.work.join("tmp");
-        std::fs::create_dir_all(&temporary)
-            .map_err(Error::io(Kind::Install, "make folder", &temporary))?;
+        std::fs::create_dir_all(&temporary).map_err(Error::io(
+            Kind::Install,
+            "make folder",
+            &temporary,
+        ))?;
         let patches = build_all(job, &jobs)?;
         clean_texts(&stage, job.work)?;
         Ok(Staged { tree: stage, patches })

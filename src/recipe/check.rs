@@ -33,7 +33,10 @@ pub(super) fn broken_rule(recipe: &Recipe, file_stem: &str) -> Option<String> {
             }
             let digests = [Some(&file.sha256), file.tar_sha256.as_ref()];
             if let Some(digest) = digests.into_iter().flatten().find(|text| !is_sha256(text)) {
-                return Some(format!("`{digest}` of {} is not a SHA-256: expected 64 hex digits", file.name));
+                return Some(format!(
+                    "`{digest}` of {} is not a SHA-256: expected 64 hex digits",
+                    file.name
+                ));
             }
             if let Some(url) = file.urls.iter().find(|url| !is_allowed_address(url)) {
                 return Some(format!("address `{url}` is neither https nor file"));
@@ -49,12 +52,16 @@ pub(super) fn broken_rule(recipe: &Recipe, file_stem: &str) -> Option<String> {
         }
     }
     for install in &recipe.installs {
-        let to_inside = !install.to.starts_with('/') && !install.to.split('/').any(|part| part == "..");
+        let to_inside =
+            !install.to.starts_with('/') && !install.to.split('/').any(|part| part == "..");
         if !to_inside {
             return Some(format!("`to = \"{}\"` leaves the tree", install.to));
         }
         if install.from.is_empty() == install.template.is_none() {
-            return Some(format!("the rule for `{}` needs one of `from` and `template`", install.to));
+            return Some(format!(
+                "the rule for `{}` needs one of `from` and `template`",
+                install.to
+            ));
         }
     }
     None

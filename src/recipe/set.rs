@@ -133,9 +133,8 @@ impl Recipes {
         for recipe in self.iter() {
             let features = recipe.features.values().flat_map(|feature| &feature.needs);
             for need in recipe.needs.iter().chain(features) {
-                self.find(need).map_err(|error| {
-                    error.detail(format!("needed by `{}`", recipe.name))
-                })?;
+                self.find(need)
+                    .map_err(|error| error.detail(format!("needed by `{}`", recipe.name)))?;
             }
         }
         Ok(())
@@ -159,8 +158,8 @@ fn read_folder(folder: &Path) -> Result<BTreeMap<PathBuf, String>> {
     for item in items {
         let path = item.map_err(Error::io(Kind::Usage, "list", folder))?.path();
         if path.extension().is_some_and(|ending| ending == "toml") {
-            let text = std::fs::read_to_string(&path)
-                .map_err(Error::io(Kind::Recipe, "read", &path))?;
+            let text =
+                std::fs::read_to_string(&path).map_err(Error::io(Kind::Recipe, "read", &path))?;
             texts.insert(path, text);
         }
     }

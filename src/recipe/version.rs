@@ -59,7 +59,9 @@ impl FromStr for Version {
         if starts_well && text.len() <= 64 && text.chars().all(allowed) && !text.contains("..") {
             Ok(Self { text: text.to_owned() })
         } else {
-            Err(format!("`{text}` is not a version: expected digits first, then letters, digits, `.`, `-`, `+`"))
+            Err(format!(
+                "`{text}` is not a version: expected digits first, then letters, digits, `.`, `-`, `+`"
+            ))
         }
     }
 }

@@ -55,7 +55,8 @@ impl Apt {
         file: &SourceFile,
     ) -> Result<std::result::Result<Folder, String>> {
         // One apt at a time: it locks its lists anyway.
-        let mut guard = self.lists.lock().map_err(|_| Error::new(Kind::Network, "apt failed before"))?;
+        let mut guard =
+            self.lists.lock().map_err(|_| Error::new(Kind::Network, "apt failed before"))?;
         if guard.is_none() {
             *guard = Some(self.update()?);
         }
@@ -98,11 +99,18 @@ impl Apt {
         let scratch = Scratch::below(&std::env::temp_dir(), "mod_wsgi-httpd-apt-")?;
         for below in ["lists/partial", "cache/archives/partial", "parts"] {
             let folder = scratch.path().join(below);
-            std::fs::create_dir_all(&folder).map_err(Error::io(Kind::Network, "make folder", &folder))?;
+            std::fs::create_dir_all(&folder).map_err(Error::io(
+                Kind::Network,
+                "make folder",
+                &folder,
+            ))?;
         }
         let list = scratch.path().join("parts/source.sources");
-        std::fs::write(&list, entries.join("\n"))
-            .map_err(Error::io(Kind::Network, "write", &list))?;
+        std::fs::write(&list, entries.join("\n")).map_err(Error::io(
+            Kind::Network,
+            "write",
+            &list,
+        ))?;
         let output = self.apt(&scratch, "apt-get").arg("update").output(Kind::Network)?;
         drop(spinner);
         // A single list that fails leaves the others usable.
@@ -115,7 +123,8 @@ impl Apt {
             return Ok(Ok(Lists { scratch, packages: BTreeMap::new() }));
         }
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let why = text.lines().find(|line| line.starts_with("E:")).unwrap_or("its lists do not arrive");
+        let why =
+            text.lines().find(|line| line.starts_with("E:")).unwrap_or("its lists do not arrive");
         Ok(Err(why.to_owned()))
     }
 
@@ -159,7 +168,9 @@ impl Apt {
 
     fn apt_in(&self, root: &Path, program: &str) -> Program {
         let root = root.display();
-        let program = Program::new(program).envs(self.env.for_download()).env("DEBIAN_FRONTEND", "noninteractive");
+        let program = Program::new(program)
+            .envs(self.env.for_download())
+            .env("DEBIAN_FRONTEND", "noninteractive");
         let settings = [
             "Dir::Etc::sourcelist=/dev/null".to_owned(),
             format!("Dir::Etc::sourceparts={root}/parts"),
@@ -193,7 +204,9 @@ fn source_entries(apt: &Path, extra_suites: &[String]) -> Vec<String> {
         let Ok(text) = std::fs::read_to_string(&file) else { continue };
         match file.extension().and_then(|ending| ending.to_str()) {
             Some("sources") => entries.extend(from_deb822(&text, extra_suites)),
-            Some("list") => entries.extend(text.lines().filter_map(|line| from_line(line, extra_suites))),
+            Some("list") => {
+                entries.extend(text.lines().filter_map(|line| from_line(line, extra_suites)))
+            }
             _ => {}
         }
     }
@@ -206,25 +219,34 @@ fn source_entries(apt: &Path, extra_suites: &[String]) -> Vec<String> {
 fn from_deb822(text: &str, extra_suites: &[String]) -> Vec<String> {
     let uncommented: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let stanzas = uncommented.split(|line| line.trim().is_empty());
-    stanzas.filter_map(|lines| {
-        let mut fields: Vec<(String, String)> = Vec::new();
-        for line in lines {
-            if line.starts_with([' ', '\t']) {
-                let (_, value) = fields.last_mut()?;
-                value.push('\n');
-                value.push_str(line);
-            } else {
-                let (name, value) = line.split_once(':')?;
-                fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    stanzas
+        .filter_map(|lines| {
+            let mut fields: Vec<(String, String)> = Vec::new();
+            for line in lines {
+                if line.starts_with([' ', '\t']) {
+                    let (_, value) = fields.last_mut()?;
+                    value.push('\n');
+                    value.push_str(line);
+                } else {
+                    let (name, value) = line.split_once(':')?;
+                    fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+                }
             }
-        }
-        let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        if field("enabled").is_some_and(|enabled| enabled.eq_ignore_ascii_case("no")) {
-            return None;
-        }
-        entry(field("uris")?, field("suites")?, field("components")?, field("signed-by"), extra_suites)
-    })
-    .collect()
+            let field = |name: &str| {
+                fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+            };
+            if field("enabled").is_some_and(|enabled| enabled.eq_ignore_ascii_case("no")) {
+                return None;
+            }
+            entry(
+                field("uris")?,
+                field("suites")?,
+                field("components")?,
+                field("signed-by"),
+                extra_suites,
+            )
+        })
+        .collect()
 }
 
 /// Turns a line of a `.list` file into a source entry.
@@ -258,10 +280,8 @@ fn entry(
     if !suites.iter().any(|suite| suite.ends_with("-security")) {
         suites.extend(extra_suites.iter().map(String::as_str));
     }
-    let mut text = format!(
-        "Types: deb-src\nURIs: {uris}\nSuites: {}\nComponents: main\n",
-        suites.join(" ")
-    );
+    let mut text =
+        format!("Types: deb-src\nURIs: {uris}\nSuites: {}\nComponents: main\n", suites.join(" "));
     if let Some(signed_by) = signed_by {
         text.push_str(&format!("Signed-By: {signed_by}\n"));
     }
@@ -307,10 +327,15 @@ mod tests {
         let entries = from_deb822(text, &["t".to_owned()]);
         assert_eq!(
             entries,
-            ["Types: deb-src\nURIs: https://mirror.invalid/debian\nSuites: s s-updates t\nComponents: main\nSigned-By: /k.gpg\n"]
+            [
+                "Types: deb-src\nURIs: https://mirror.invalid/debian\nSuites: s s-updates t\nComponents: main\nSigned-By: /k.gpg\n"
+            ]
         );
         let line = "deb [arch=amd64 signed-by=/k.gpg] https://mirror.invalid/debian s main";
-        assert!(from_line(line, &[]).is_some_and(|entry| entry.contains("Suites: s\n") && entry.contains("/k.gpg")));
+        assert!(
+            from_line(line, &[])
+                .is_some_and(|entry| entry.contains("Suites: s\n") && entry.contains("/k.gpg"))
+        );
         assert_eq!(from_line("# deb x y main", &[]), None);
         assert_eq!(from_line("deb https://x.invalid y tool", &[]), None);
     }

@@ -150,10 +150,13 @@ impl Http {
             partial.clear()?;
             have = 0;
         }
-        let mut response = if have < file.size { Some(self.ask(client, url, partial, have)?) } else { None };
+        let mut response =
+            if have < file.size { Some(self.ask(client, url, partial, have)?) } else { None };
         let mut resumed = have > 0;
         if let Some(answer) = &response {
-            if answer.status() == StatusCode::PARTIAL_CONTENT && continues_at(answer, have, file.size) {
+            if answer.status() == StatusCode::PARTIAL_CONTENT
+                && continues_at(answer, have, file.size)
+            {
                 self.report.detail(&format!("{url}: going on at byte {have}"));
             } else if have > 0 {
                 // 200, or a range that is not the one asked for.
@@ -238,7 +241,9 @@ impl Http {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Try::Again(format!("stopped at byte {have}: {error}"), None)),
+                Err(error) => {
+                    return Err(Try::Again(format!("stopped at byte {have}: {error}"), None));
+                }
             };
             have += count as u64;
             if have > file.size {
@@ -253,7 +258,9 @@ impl Http {
             bar.set(have);
             let seconds = begin.elapsed().as_secs();
             if begin.elapsed() > self.stall && (have - before) / seconds.max(1) < SLOWEST {
-                return Err(Try::Never(Fault::Absent(format!("is slower than {SLOWEST} bytes a second"))));
+                return Err(Try::Never(Fault::Absent(format!(
+                    "is slower than {SLOWEST} bytes a second"
+                ))));
             }
         }
         if have < file.size {
@@ -278,7 +285,9 @@ impl Http {
     }
 
     fn client(&self) -> Result<&Client, Fault> {
-        let client = self.client.get_or_init(|| build_client(self.stall).map_err(|error| root_cause(&error)));
+        let client = self
+            .client
+            .get_or_init(|| build_client(self.stall).map_err(|error| root_cause(&error)));
         client.as_ref().map_err(|why| Fault::Absent(format!("no client: {why}")))
     }
 }
@@ -328,7 +337,11 @@ fn copy_local(path: &Path, file: &SourceFile, cache: &Cache) -> Result<PathBuf, 
     }
     let found = hex(&hasher.finalize());
     if same_digest(&found, &file.sha256) {
-        return Ok(cache.adopt(&partial.path, &file.sha256, &format!("file://{}", path.display()))?);
+        return Ok(cache.adopt(
+            &partial.path,
+            &file.sha256,
+            &format!("file://{}", path.display()),
+        )?);
     }
     let aside = cache.set_aside(&partial.path, &file.name)?;
     let error = wrong_digest(&file.name, &file.sha256, &found);

@@ -146,7 +146,9 @@ impl Sources {
             Origin::Mirror => {
                 let mirrors = self.settings.mirrors.iter().map(|url| url.trim_end_matches('/'));
                 let urls: Vec<String> = mirrors
-                    .flat_map(|url| [format!("{url}/{}", file.sha256), format!("{url}/{}", file.name)])
+                    .flat_map(|url| {
+                        [format!("{url}/{}", file.sha256), format!("{url}/{}", file.name)]
+                    })
                     .collect();
                 self.download(&urls, file)
             }
@@ -276,7 +278,9 @@ impl Sources {
 
 /// SHA-256 of a file.
 fn digest_of(path: &Path) -> Result<String> {
-    std::fs::File::open(path)
-        .and_then(|mut file| hash_reader(&mut file))
-        .map_err(Error::io(Kind::Network, "read", path))
+    std::fs::File::open(path).and_then(|mut file| hash_reader(&mut file)).map_err(Error::io(
+        Kind::Network,
+        "read",
+        path,
+    ))
 }

@@ -56,7 +56,9 @@ pub fn fetch<'r>(
         threads
             .into_iter()
             .map(|thread| {
-                thread.join().unwrap_or_else(|_| Err(Error::new(Kind::Network, "a download thread failed")))
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::new(Kind::Network, "a download thread failed")))
             })
             .collect()
     });
@@ -93,7 +95,10 @@ fn fetch_step<'r>(
                 }
                 match sources.ask(origin, recipe, file)? {
                     Answer::Found(Found { path, origin }) => {
-                        report.step("Fetched", &format!("{} {} ({origin})", recipe.name, release.version));
+                        report.step(
+                            "Fetched",
+                            &format!("{} {} ({origin})", recipe.name, release.version),
+                        );
                         let vulnerable = release.version < recipe.minimum_safe;
                         let tarball = Tarball { path, origin };
                         return Ok(Fetched { recipe, release, file, tarball, vulnerable });
@@ -135,7 +140,8 @@ fn candidates<'r>(
         if chosen.is_some() && !is_chosen {
             continue;
         }
-        let trusted = release.version >= recipe.minimum_safe || allow_vulnerable || locked.is_some();
+        let trusted =
+            release.version >= recipe.minimum_safe || allow_vulnerable || locked.is_some();
         let last_resort = [Origin::Vendor, Origin::Cache, Origin::Distribution];
         let origins: Vec<Origin> = all
             .iter()

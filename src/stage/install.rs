@@ -34,7 +34,8 @@ pub fn install(job: &Job<'_>, staged: Staged, base: &Base, plan_hash: &str) -> R
     job.report.step("Checking", "what the tree is linked to");
     let hidden: Vec<String> =
         job.plan.steps.iter().flat_map(|step| step.recipe.hides.iter().cloned()).collect();
-    let system: &[&str] = if job.plan.tls == Tls::System { &["libssl.so", "libcrypto.so"] } else { &[] };
+    let system: &[&str] =
+        if job.plan.tls == Tls::System { &["libssl.so", "libcrypto.so"] } else { &[] };
     link::check(&link::read_tree(tree)?, tree, &hidden, system)?;
     refuse_build_places(tree, job.work)?;
     keep_licences(job, tree)?;
@@ -51,8 +52,11 @@ pub fn install(job: &Job<'_>, staged: Staged, base: &Base, plan_hash: &str) -> R
     let target = base.tree(plan_hash);
     if target.exists() {
         let old = Scratch::below(&base.store(), ".old-")?;
-        std::fs::rename(&target, old.path().join("tree"))
-            .map_err(Error::io(Kind::Install, "replace", &target))?;
+        std::fs::rename(&target, old.path().join("tree")).map_err(Error::io(
+            Kind::Install,
+            "replace",
+            &target,
+        ))?;
     }
     let from = final_place.keep();
     std::fs::rename(&from, &target).map_err(Error::io(Kind::Install, "move to", &target))?;
@@ -129,8 +133,11 @@ fn refuse_build_places(tree: &Path, work: &Path) -> Result<()> {
         let path = tree.join(name);
         let bytes = std::fs::read(&path).map_err(Error::io(Kind::Install, "read", &path))?;
         if bytes.windows(needle.len()).any(|window| window == needle) {
-            return Err(Error::new(Kind::Install, format!("`{name}` names the folder it was built in"))
-                .detail(work.display().to_string()));
+            return Err(Error::new(
+                Kind::Install,
+                format!("`{name}` names the folder it was built in"),
+            )
+            .detail(work.display().to_string()));
         }
     }
     Ok(())
@@ -168,14 +175,18 @@ fn add_tool(job: &Job<'_>, tree: &Path) -> Result<()> {
 
 /// Readable by everybody, writable by the owner alone, whatever the umask.
 fn normalise_modes(folder: &Path) -> Result<()> {
-    let set = |path: &Path, mode| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-            .map_err(Error::io(Kind::Install, "set the mode of", path))
-    };
+    let set =
+        |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+                .map_err(Error::io(Kind::Install, "set the mode of", path))
+        };
     set(folder, 0o755)?;
-    for item in std::fs::read_dir(folder).map_err(Error::io(Kind::Install, "list", folder))?.flatten() {
+    for item in
+        std::fs::read_dir(folder).map_err(Error::io(Kind::Install, "list", folder))?.flatten()
+    {
         let path = item.path();
-        let metadata = path.symlink_metadata().map_err(Error::io(Kind::Install, "inspect", &path))?;
+        let metadata =
+            path.symlink_metadata().map_err(Error::io(Kind::Install, "inspect", &path))?;
         if metadata.is_dir() {
             normalise_modes(&path)?;
         } else if metadata.is_file() {
@@ -195,7 +206,11 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         } else if path.is_dir() {
             copy_folder(&path, &target)?;
         } else {
-            std::fs::copy(&path, &target).map(drop).map_err(Error::io(Kind::Install, "copy", &path))?;
+            std::fs::copy(&path, &target).map(drop).map_err(Error::io(
+                Kind::Install,
+                "copy",
+                &path,
+            ))?;
         }
     }
     Ok(())

@@ -34,7 +34,8 @@ pub fn read(path: &Path) -> Result<Option<Linkage>> {
         return Ok(None);
     }
     parse(&bytes).map(Some).map_err(|source| {
-        Error::new(Kind::Install, format!("`{}` is no sound ELF file", path.display())).caused_by(source)
+        Error::new(Kind::Install, format!("`{}` is no sound ELF file", path.display()))
+            .caused_by(source)
     })
 }
 
@@ -103,7 +104,8 @@ pub fn check(
 ) -> Result<()> {
     for (path, linkage) in files {
         let wrong = |text: String| {
-            Err(Error::new(Kind::Install, format!("`{}` is linked wrongly", path.display())).detail(text))
+            Err(Error::new(Kind::Install, format!("`{}` is linked wrongly", path.display()))
+                .detail(text))
         };
         let mut needs_ours = false;
         for name in &linkage.needed {
@@ -111,7 +113,9 @@ pub fn check(
             needs_ours |= ours;
             let kin = KIN.iter().chain(allowed).any(|start| name.starts_with(start));
             if !ours && !kin {
-                return wrong(format!("it needs `{name}`, which is neither in the prefix nor of libc's kin"));
+                return wrong(format!(
+                    "it needs `{name}`, which is neither in the prefix nor of libc's kin"
+                ));
             }
         }
         match linkage.run_path.as_deref() {
@@ -132,6 +136,15 @@ const RUN_PATH: &str = "$ORIGIN/../lib";
 
 /// Starts of sonames that every system with a C compiler has.
 const KIN: [&str; 11] = [
-    "libc.so", "libc.musl", "libm.so", "libdl.so", "libpthread.so", "librt.so", "libcrypt.so",
-    "libresolv.so", "libgcc_s.so", "ld-linux", "ld64.so",
+    "libc.so",
+    "libc.musl",
+    "libm.so",
+    "libdl.so",
+    "libpthread.so",
+    "librt.so",
+    "libcrypt.so",
+    "libresolv.so",
+    "libgcc_s.so",
+    "ld-linux",
+    "ld64.so",
 ];

@@ -22,15 +22,23 @@ pub struct Patched {
 ///
 /// # Errors
 /// When a patch is not the pinned one or does not apply.
-pub fn patch(source: Source, recipes: &Recipes, recipe: &Recipe, version: &Version) -> Result<Patched> {
+pub fn patch(
+    source: Source,
+    recipes: &Recipes,
+    recipe: &Recipe,
+    version: &Version,
+) -> Result<Patched> {
     let mut names = Vec::new();
     for patch in recipe.patches_for(version) {
         let bytes = recipes.patch(&recipe.name, patch)?;
         apply(&source.folder, &bytes).map_err(|why| {
-            Error::new(Kind::Unpack, format!("patch `{}` does not apply to {} {version}", patch.file, recipe.name))
-                .detail(why)
-                .detail(format!("its reason: {}", patch.reason))
-                .hint("limit its `versions` in the recipe, or renew it for this release")
+            Error::new(
+                Kind::Unpack,
+                format!("patch `{}` does not apply to {} {version}", patch.file, recipe.name),
+            )
+            .detail(why)
+            .detail(format!("its reason: {}", patch.reason))
+            .hint("limit its `versions` in the recipe, or renew it for this release")
         })?;
         names.push(patch.file.clone());
     }
@@ -46,7 +54,8 @@ fn apply(folder: &Path, bytes: &[u8]) -> std::result::Result<(), String> {
             return Err("it makes, deletes or renames a file, which no patch here may".into());
         };
         let path = place(folder, modified)?;
-        let old = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let old = std::fs::read_to_string(&path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
         let text = file.patch().as_text().ok_or("it is a binary patch")?;
         let new = diffy::apply(&old, text).map_err(|error| format!("{modified}: {error}"))?;
         std::fs::write(&path, new).map_err(|error| format!("{}: {error}", path.display()))?;

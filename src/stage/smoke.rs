@@ -45,7 +45,8 @@ impl Proof {
 pub fn run_check(tree: &Path, check: &RunCheck, version: &str, env: &Env) -> Result<()> {
     let mut words = check.command.iter();
     let name = words.next().cloned().unwrap_or_default();
-    let output = Program::new(tree.join(&name)).args(words).envs(env.for_build()).output(Kind::Install)?;
+    let output =
+        Program::new(tree.join(&name)).args(words).envs(env.for_build()).output(Kind::Install)?;
     expect_output(&format!("`{name}`"), &output, &check.prints.replace("{version}", version))
 }
 
@@ -62,7 +63,11 @@ pub fn serve(tree: &Path, scratch: &Path, env: &Env, report: &Report) -> Result<
     for mpm in &modules.mpms {
         site.check_configuration(mpm, &modules, env)?;
     }
-    report.detail(&format!("{} modules load under {} MPMs", modules.others.len(), modules.mpms.len()));
+    report.detail(&format!(
+        "{} modules load under {} MPMs",
+        modules.others.len(),
+        modules.mpms.len()
+    ));
     if let Err(why) = loopback_works() {
         report.warn(&format!(
             "this machine has no usable loopback interface ({why}): every module loads, but no page was served"
@@ -74,7 +79,10 @@ pub fn serve(tree: &Path, scratch: &Path, env: &Env, report: &Report) -> Result<
     for attempt in 1.. {
         match site.serve_once(mpm, &modules, env) {
             // Somebody else may take a port between our look and the start.
-            Err(error) if attempt < 3 && error.details.iter().any(|line| line.contains("Address already in use")) => {}
+            Err(error)
+                if attempt < 3
+                    && error.details.iter().any(|line| line.contains("Address already in use")) => {
+            }
             result => return result.map(|()| Proof::Served),
         }
     }
@@ -163,14 +171,19 @@ impl<'a> Site<'a> {
         };
         for below in ["htdocs", "logs"] {
             let path = folder.join(below);
-            std::fs::create_dir_all(&path).map_err(Error::io(Kind::Install, "make folder", &path))?;
+            std::fs::create_dir_all(&path).map_err(Error::io(
+                Kind::Install,
+                "make folder",
+                &path,
+            ))?;
         }
         write("htdocs/index.html", PAGE.as_bytes())?;
         let mut certificate = None;
         if modules.has("ssl") {
-            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|source| {
-                Error::new(Kind::Install, "failed to make a certificate").caused_by(source)
-            })?;
+            let made =
+                rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|source| {
+                    Error::new(Kind::Install, "failed to make a certificate").caused_by(source)
+                })?;
             write("certificate.pem", made.cert.pem().as_bytes())?;
             write("key.pem", made.signing_key.serialize_pem().as_bytes())?;
             certificate = Some(made.cert.pem().into_bytes());
@@ -193,7 +206,12 @@ impl<'a> Site<'a> {
     }
 
     /// A configuration that loads everything under that MPM.
-    fn write_configuration(&self, mpm: &Module, modules: &Modules, ports: [u16; 2]) -> Result<PathBuf> {
+    fn write_configuration(
+        &self,
+        mpm: &Module,
+        modules: &Modules,
+        ports: [u16; 2],
+    ) -> Result<PathBuf> {
         let folder = self.folder.display();
         let [plain, secure] = ports;
         let mut text = String::new();
@@ -238,7 +256,8 @@ impl<'a> Site<'a> {
         if output.status.success() {
             return Ok(());
         }
-        let error = Error::new(Kind::Install, format!("httpd refuses its own modules under {}", mpm.name));
+        let error =
+            Error::new(Kind::Install, format!("httpd refuses its own modules under {}", mpm.name));
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         Err(text.lines().chain(self.log().lines()).fold(error, Error::detail))
     }
@@ -246,17 +265,23 @@ impl<'a> Site<'a> {
     fn serve_once(&self, mpm: &Module, modules: &Modules, env: &Env) -> Result<()> {
         let ports = [free_port()?, free_port()?];
         let configuration = self.write_configuration(mpm, modules, ports)?;
-        let output = std::fs::File::create(self.folder.join("logs/output"))
-            .map_err(Error::io(Kind::Install, "make", &self.folder))?;
+        let output = std::fs::File::create(self.folder.join("logs/output")).map_err(Error::io(
+            Kind::Install,
+            "make",
+            &self.folder,
+        ))?;
         let twin = output.try_clone().map_err(Error::io(Kind::Install, "open", &self.folder))?;
         let mut server = self
             .httpd(&configuration, env)
             .arg("-DFOREGROUND")
             .output_to(output, twin)
             .start(Kind::Install)?;
-        let result = self.wait(&mut server, ports[0]).and_then(|()| self.fetch_pages(modules, ports));
+        let result =
+            self.wait(&mut server, ports[0]).and_then(|()| self.fetch_pages(modules, ports));
         server.stop(Duration::from_secs(10));
-        result.map_err(|error| self.log().lines().map(|line| format!("| {line}")).fold(error, Error::detail))
+        result.map_err(|error| {
+            self.log().lines().map(|line| format!("| {line}")).fold(error, Error::detail)
+        })
     }
 
     fn wait(&self, server: &mut Running, port: u16) -> Result<()> {
@@ -293,7 +318,9 @@ impl<'a> Site<'a> {
     }
 
     fn log(&self) -> String {
-        let read = |name: &str| std::fs::read_to_string(self.folder.join("logs").join(name)).unwrap_or_default();
+        let read = |name: &str| {
+            std::fs::read_to_string(self.folder.join("logs").join(name)).unwrap_or_default()
+        };
         read("output") + &read("error_log")
     }
 }
@@ -308,7 +335,8 @@ fn client(port: u16) -> ClientBuilder {
 
 fn expect_page(address: &str, client: ClientBuilder, version: Version) -> Result<()> {
     let failed = |source: reqwest::Error| {
-        Error::new(Kind::Install, format!("httpd does not serve {address} over {version:?}")).caused_by(source)
+        Error::new(Kind::Install, format!("httpd does not serve {address} over {version:?}"))
+            .caused_by(source)
     };
     let response = client.build().and_then(|client| client.get(address).send()).map_err(failed)?;
     let (status, found) = (response.status(), response.version());

@@ -61,8 +61,12 @@ impl Refusal {
 #[derive(Clone, Debug, PartialEq)]
 enum Item {
     Folder,
-    File { executable: bool },
-    Link { target: String },
+    File {
+        executable: bool,
+    },
+    Link {
+        target: String,
+    },
     /// Metadata of the archive itself, or the top folder.
     Nothing,
 }
@@ -84,7 +88,8 @@ impl<'a> Judge<'a> {
 
     /// One item an entry, in the archive's order.
     fn read(mut self, tar: &mut File) -> std::result::Result<Vec<(String, Item)>, Refusal> {
-        let broken = |error: std::io::Error| Refusal::new("", format!("it is no sound tar: {error}"));
+        let broken =
+            |error: std::io::Error| Refusal::new("", format!("it is no sound tar: {error}"));
         let mut archive = Archive::new(tar);
         archive.set_ignore_zeros(false);
         let mut items = Vec::new();
@@ -127,7 +132,12 @@ impl<'a> Judge<'a> {
         let below = match path.strip_prefix(self.top) {
             Some("") if kind.is_dir() => return Ok((String::new(), Item::Nothing)),
             Some(below) if below.starts_with('/') => below[1..].to_owned(),
-            _ => return Err(Refusal::new(&path, format!("it is not below the folder `{}`", self.top))),
+            _ => {
+                return Err(Refusal::new(
+                    &path,
+                    format!("it is not below the folder `{}`", self.top),
+                ));
+            }
         };
         let item = match kind {
             EntryType::Regular | EntryType::Continuous => {
@@ -143,7 +153,9 @@ impl<'a> Judge<'a> {
                 Item::Link { target }
             }
             EntryType::Link => return refuse("it is a hard link"),
-            EntryType::Char | EntryType::Block | EntryType::Fifo => return refuse("it is a device"),
+            EntryType::Char | EntryType::Block | EntryType::Fifo => {
+                return refuse("it is a device");
+            }
             EntryType::GNUSparse => return refuse("it is a sparse file"),
             _ => return refuse("it is of an unknown kind"),
         };
@@ -181,9 +193,14 @@ impl<'a> Judge<'a> {
         for (path, item) in &self.seen {
             if let Item::Link { target } = item {
                 match resolve(path, target) {
-                    Some(end) if matches!(self.seen.get(&end), Some(Item::File { .. } | Item::Folder)) => {}
+                    Some(end)
+                        if matches!(
+                            self.seen.get(&end),
+                            Some(Item::File { .. } | Item::Folder)
+                        ) => {}
                     _ => {
-                        let why = format!("it links to `{target}`, which is no file or folder inside");
+                        let why =
+                            format!("it links to `{target}`, which is no file or folder inside");
                         return Err(Refusal::new(path, why));
                     }
                 }
@@ -212,10 +229,7 @@ fn resolve(path: &str, target: &str) -> Option<String> {
 
 /// The extended header's size must not contradict the plain one: readers that
 /// believe different ones see different entries (CVE-2025-62518).
-fn check_sizes<R: Read>(
-    entry: &mut Entry<'_, R>,
-    name: &str,
-) -> std::result::Result<(), Refusal> {
+fn check_sizes<R: Read>(entry: &mut Entry<'_, R>, name: &str) -> std::result::Result<(), Refusal> {
     let Ok(plain) = entry.header().entry_size() else {
         return Err(Refusal::new(name, "its size is not a number"));
     };
@@ -274,7 +288,9 @@ impl Skip {
             .iter()
             .map(|text| glob::Pattern::new(text))
             .collect::<std::result::Result<_, _>>()
-            .map_err(|source| Error::new(Kind::Recipe, "a `skip` pattern is wrong").caused_by(source))?;
+            .map_err(|source| {
+                Error::new(Kind::Recipe, "a `skip` pattern is wrong").caused_by(source)
+            })?;
         Ok(Self { patterns })
     }
 

@@ -35,8 +35,8 @@ pub struct Verified {
 pub fn verify(tarball: &Tarball, file: &SourceFile, scratch: &Path) -> Result<Verified> {
     let mut archive =
         File::open(&tarball.path).map_err(Error::io(Kind::Network, "open", &tarball.path))?;
-    let found = hash_reader(&mut archive)
-        .map_err(Error::io(Kind::Checksum, "read", &tarball.path))?;
+    let found =
+        hash_reader(&mut archive).map_err(Error::io(Kind::Checksum, "read", &tarball.path))?;
     if !same_digest(&found, &file.sha256) {
         let start = first_bytes(&mut archive);
         return Err(wrong_digest(&file.name, &file.sha256, &found)
@@ -61,8 +61,11 @@ fn decompress(archive: File, name: &str, scratch: &Path) -> Result<(File, String
     let mut archive = archive;
     let start = first_bytes(&mut archive);
     archive.seek(SeekFrom::Start(0)).map_err(Error::io(Kind::Unpack, "rewind", name))?;
-    let mut tar = tempfile::tempfile_in(scratch)
-        .map_err(Error::io(Kind::Unpack, "make a file in", scratch))?;
+    let mut tar = tempfile::tempfile_in(scratch).map_err(Error::io(
+        Kind::Unpack,
+        "make a file in",
+        scratch,
+    ))?;
     let limit = Limit::for_archive(length);
     let input = BufReader::with_capacity(128 * 1024, archive);
     let digest = match start.as_slice() {
@@ -82,9 +85,12 @@ fn decompress(archive: File, name: &str, scratch: &Path) -> Result<(File, String
             digest
         }
         other => {
-            return Err(Error::new(Kind::Unpack, format!("`{name}` is no archive that can be read"))
-                .detail("expected gzip, bzip2 or xz")
-                .detail(format!("found {}", looks_like(other))));
+            return Err(Error::new(
+                Kind::Unpack,
+                format!("`{name}` is no archive that can be read"),
+            )
+            .detail("expected gzip, bzip2 or xz")
+            .detail(format!("found {}", looks_like(other))));
         }
     };
     tar.seek(SeekFrom::Start(0)).map_err(Error::io(Kind::Unpack, "rewind", name))?;
@@ -95,8 +101,10 @@ fn refuse_rest(mut rest: impl Read, name: &str) -> Result<()> {
     let mut byte = [0];
     match rest.read(&mut byte) {
         Ok(0) => Ok(()),
-        _ => Err(Error::new(Kind::Unpack, format!("`{name}` goes on after the end of its archive"))
-            .hint("no release does; get it from another source")),
+        _ => {
+            Err(Error::new(Kind::Unpack, format!("`{name}` goes on after the end of its archive"))
+                .hint("no release does; get it from another source"))
+        }
     }
 }
 

@@ -174,9 +174,8 @@ impl Base {
 
     /// Names of the links that lead into `current/`.
     fn folder_links(&self) -> Vec<String> {
-        let is_ours = |path: &Path| {
-            std::fs::read_link(path).is_ok_and(|target| target.starts_with(CURRENT))
-        };
+        let is_ours =
+            |path: &Path| std::fs::read_link(path).is_ok_and(|target| target.starts_with(CURRENT));
         std::fs::read_dir(&self.root)
             .into_iter()
             .flatten()
@@ -226,7 +225,11 @@ mod tests {
     type TestResult = std::result::Result<(), Box<dyn std::error::Error>>;
 
     fn base_with(plans: &[&str]) -> std::result::Result<Base, Box<dyn std::error::Error>> {
-        let root = std::env::temp_dir().join(format!("prefix-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let root = std::env::temp_dir().join(format!(
+            "prefix-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
         let base = Base::new(&root);
         for plan in plans {
             std::fs::create_dir_all(base.tree(plan).join("bin"))?;
