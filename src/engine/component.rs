@@ -378,7 +378,15 @@ impl<'j> Component<'j> {
         {
             return symlink(&target, to).map_err(Error::io(Kind::Install, "link", to));
         }
-        let bytes = std::fs::read(from).map_err(Error::io(Kind::Install, "read", from))?;
+        let mut bytes = std::fs::read(from).map_err(Error::io(Kind::Install, "read", from))?;
+        // What is built later reads these texts, so they must lead to the stage
+        // until `clean_texts` makes them relocatable again.
+        if let Ok(text) = std::str::from_utf8(&bytes)
+            && text.contains(PLACEHOLDER)
+        {
+            let stage = self.job.stage().display().to_string();
+            bytes = text.replace(PLACEHOLDER, &stage).into_bytes();
+        }
         std::fs::write(to, bytes).map_err(Error::io(Kind::Install, "write", to))?;
         let executable =
             from.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0);
