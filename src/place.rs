@@ -104,8 +104,7 @@ pub fn prepare_base(base: &Base) -> Result<()> {
     }
     // The server's user must be able to read what a strict umask would hide.
     for folder in [root, &base.store()] {
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
-            .map_err(Error::io(Kind::Install, "set the mode of", folder))?;
+        set_mode(folder, 0o755)?;
     }
     Scratch::below(&base.store(), ".probe-").map(drop)
 }
@@ -193,6 +192,18 @@ fn try_work_folder(parent: &Path, env: &Env) -> std::result::Result<Scratch, Str
         Ok(output) if output.status.success() => Ok(scratch),
         _ => Err("programs do not run there (mounted `noexec`?)".into()),
     }
+}
+
+/// Sets permission bits, whatever the umask.
+///
+/// # Errors
+/// When the operating system refuses.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(Error::io(
+        Kind::Install,
+        "set the mode of",
+        path,
+    ))
 }
 
 /// Lock file of a base folder.

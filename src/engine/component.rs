@@ -14,6 +14,7 @@ use prefix::{Manifest, PLACEHOLDER};
 use super::Job;
 use super::text::{fill, fill_template, shell_value, without_build_places};
 use crate::error::{Error, Kind, Result};
+use crate::place::set_mode;
 use crate::plan::{Step, hash_of};
 use crate::process::{Program, check_interrupted};
 use crate::recipe::{Build, Check, Compile, Configure, Install, Placement, ProgramCheck};
@@ -594,14 +595,6 @@ fn write(path: &Path, text: &str) -> Result<()> {
 fn make_parent(path: &Path) -> Result<()> {
     let parent = path.parent().unwrap_or(path);
     std::fs::create_dir_all(parent).map_err(Error::io(Kind::Install, "make folder", parent))
-}
-
-fn set_mode(path: &Path, mode: u32) -> Result<()> {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(Error::io(
-        Kind::Install,
-        "set the mode of",
-        path,
-    ))
 }
 
 /// Fixed, so that the same sources give the same bytes: 2026-01-01.

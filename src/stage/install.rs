@@ -10,6 +10,7 @@ use prefix::{Base, Component, Manifest, Record};
 use crate::engine::{Job, Staged};
 use crate::error::{Error, Kind, Result};
 use crate::lock;
+use crate::place::set_mode;
 use crate::plan::{Tls, hash_of};
 use crate::process::{Program, Scratch};
 use crate::recipe::{Check, Placement};
@@ -175,12 +176,7 @@ fn add_tool(job: &Job<'_>, tree: &Path) -> Result<()> {
 
 /// Readable by everybody, writable by the owner alone, whatever the umask.
 fn normalise_modes(folder: &Path) -> Result<()> {
-    let set =
-        |path: &Path, mode| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-                .map_err(Error::io(Kind::Install, "set the mode of", path))
-        };
-    set(folder, 0o755)?;
+    set_mode(folder, 0o755)?;
     for item in
         std::fs::read_dir(folder).map_err(Error::io(Kind::Install, "list", folder))?.flatten()
     {
@@ -191,7 +187,7 @@ fn normalise_modes(folder: &Path) -> Result<()> {
             normalise_modes(&path)?;
         } else if metadata.is_file() {
             let executable = metadata.permissions().mode() & 0o100 != 0;
-            set(&path, if executable { 0o755 } else { 0o644 })?;
+            set_mode(&path, if executable { 0o755 } else { 0o644 })?;
         }
     }
     Ok(())

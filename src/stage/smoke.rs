@@ -13,6 +13,7 @@ use reqwest::blocking::{Client, ClientBuilder};
 use crate::engine::expect_output;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::place::set_mode;
 use crate::process::{Program, Running, check_interrupted};
 use crate::recipe::RunCheck;
 use crate::report::Report;
@@ -195,14 +196,9 @@ impl<'a> Site<'a> {
 
     /// A strict umask must not keep the server's user out.
     fn let_everyone_read(&self) -> Result<()> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let set = |path: &Path, mode| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-                .map_err(Error::io(Kind::Install, "set the mode of", path))
-        };
-        set(&self.folder, 0o755)?;
-        set(&self.folder.join("htdocs"), 0o755)?;
-        set(&self.folder.join("htdocs/index.html"), 0o644)
+        set_mode(&self.folder, 0o755)?;
+        set_mode(&self.folder.join("htdocs"), 0o755)?;
+        set_mode(&self.folder.join("htdocs/index.html"), 0o644)
     }
 
     /// A configuration that loads everything under that MPM.
