@@ -1,8 +1,10 @@
 //! The command line: every option once, with its help and its default.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::plan::Tls;
 use crate::source::Origin;
@@ -40,12 +42,43 @@ pub enum Command {
     Plan(RequestArgs),
     /// Fill the cache.
     Fetch(RequestArgs),
+    /// Fill a folder with all that an install without network needs.
+    Vendor(VendorArgs),
+    /// Say what would change, or install again with the options of the last time.
+    Update(UpdateArgs),
     /// Compare the installed files with their manifest.
     Verify(PlaceArgs),
     /// List the installed trees.
     List(PlaceArgs),
     /// Go back to the previous tree.
     Rollback(PlaceArgs),
+    /// Remove all that was installed; files of others stay.
+    Uninstall(PlaceArgs),
+    /// Free what can be made or fetched again.
+    Clean(CleanArgs),
+    /// Look whether this machine can build httpd, and what to install if not.
+    Doctor(RequestArgs),
+    /// Print facts of the installed httpd, for scripts.
+    Info(InfoArgs),
+    /// List what the installed httpd is made of, as CycloneDX.
+    Sbom(SbomArgs),
+    /// Compile and install extension modules; options as of apxs(1).
+    #[command(disable_help_flag = true)]
+    Apxs {
+        /// See `mod_wsgi-httpd apxs -h`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
+    },
+    /// Print a completion script.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write one page a command into a folder.
+    Man {
+        /// The folder.
+        folder: Option<PathBuf>,
+    },
 }
 
 /// Where the result goes.
@@ -68,9 +101,9 @@ pub struct RequestArgs {
     /// Start without the default features.
     #[arg(long)]
     pub no_default_features: bool,
-    /// Where OpenSSL comes from.
-    #[arg(long, value_enum, default_value = "private")]
-    pub tls: Tls,
+    /// Where OpenSSL comes from [default: private].
+    #[arg(long, value_enum)]
+    pub tls: Option<Tls>,
     /// Build this release of a component, for example `httpd=2.4.68`.
     #[arg(long = "release", value_name = "NAME=VERSION")]
     pub releases: Vec<String>,
@@ -121,7 +154,75 @@ pub struct InstallArgs {
     /// Most processes at once [default: the number of processors].
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
+    /// Build again what is already installed.
+    #[arg(long)]
+    pub force: bool,
     /// Folder to build in: plain letters, programs may run [default: $TMPDIR, /tmp].
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
+}
+
+/// Options of `vendor`.
+#[derive(Clone, Debug, Args)]
+pub struct VendorArgs {
+    /// The folder; made if need be.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub request: RequestArgs,
+}
+
+/// Options of `update`.
+#[derive(Clone, Debug, Args)]
+pub struct UpdateArgs {
+    /// Say what would change; change nothing.
+    #[arg(long)]
+    pub check: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub install: InstallArgs,
+}
+
+/// Options of `clean`: logs, parts of archives and leftovers of killed runs
+/// always go.
+#[derive(Clone, Debug, Args)]
+pub struct CleanArgs {
+    /// Archives in the cache, too.
+    #[arg(long)]
+    pub sources: bool,
+    /// Built libraries in the cache, too.
+    #[arg(long)]
+    pub builds: bool,
+    /// Installed trees other than the one in use, too.
+    #[arg(long)]
+    pub trees: bool,
+    /// All of these.
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub place: PlaceArgs,
+}
+
+/// Options of `info`.
+#[derive(Clone, Debug, Args)]
+pub struct InfoArgs {
+    /// One fact; all of them when absent.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub place: PlaceArgs,
+}
+
+/// Options of `sbom`.
+#[derive(Clone, Debug, Args)]
+pub struct SbomArgs {
+    /// File to write [default: standard output].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub place: PlaceArgs,
 }

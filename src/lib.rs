@@ -2,12 +2,14 @@
 //! sources come from and how they are built; nothing of the machine's own
 //! Apache or development packages is read or linked.
 
+pub mod apxs;
 pub mod cli;
 pub mod command;
 pub mod engine;
 pub mod env;
 pub mod error;
 pub mod exit;
+pub mod folder;
 pub mod lock;
 pub mod place;
 pub mod plan;

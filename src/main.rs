@@ -1,28 +1,52 @@
 //! `mod_wsgi-httpd`: reads the command line, runs the command, prints its error.
+//! Called as `apxs` or `mod_wsgi-apxs`, or with `apxs` first, it is that tool.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use mod_wsgi_httpd::apxs::{Apxs, Caller};
 use mod_wsgi_httpd::cli::Cli;
 use mod_wsgi_httpd::env::Env;
+use mod_wsgi_httpd::error::Result;
 use mod_wsgi_httpd::report::{Level, Report};
 use mod_wsgi_httpd::{command, exit, process};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
     let env = Env::of_process();
+    if let Some((caller, arguments)) = as_apxs(&arguments) {
+        let apxs = Apxs::parse_from(arguments);
+        let report = Report::new(Level::Normal, false, &env);
+        return end(&report, || command::run_apxs(&apxs, caller, &env, &report));
+    }
+    let cli = Cli::parse_from(arguments);
     let level = match (cli.quiet, cli.verbose) {
         (true, _) => Level::Quiet,
         (false, true) => Level::Verbose,
         (false, false) => Level::Normal,
     };
     let report = Report::new(level, cli.json, &env);
-    let result = process::catch_signals().and_then(|()| command::run(&cli, &env, &report));
-    match result {
+    end(&report, || command::run(&cli, &env, &report))
+}
+
+fn end(report: &Report, run: impl FnOnce() -> Result<()>) -> ExitCode {
+    match process::catch_signals().and_then(|()| run()) {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(error) => {
             report.error(&error);
             ExitCode::from(error.kind.exit_code())
         }
+    }
+}
+
+/// The arguments of apxs, its own name first, if that is the tool asked for.
+fn as_apxs(arguments: &[OsString]) -> Option<(Caller, &[OsString])> {
+    match Caller::of(arguments.first()) {
+        Some(caller) => Some((caller, arguments)),
+        None if arguments.get(1).is_some_and(|word| word == "apxs") => {
+            Some((Caller::Apxs, &arguments[1..]))
+        }
+        None => None,
     }
 }

@@ -2,8 +2,8 @@
 //! neutral work folder in which compilers and shell scripts run.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
@@ -11,6 +11,7 @@ use prefix::Base;
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::folder::set_mode;
 use crate::process::{Program, Scratch};
 use crate::python::{self, Python};
 use crate::report::Report;
@@ -41,6 +42,48 @@ pub fn place(prefix: Option<&Path>, python: Option<&str>, env: &Env) -> Result<P
     }
     let folders = project_folders()?;
     Ok(Place { base: Base::new(folders.data_dir()), python: None })
+}
+
+impl Place {
+    /// Makes the entry points in the Python's `bin`, relative so that they move
+    /// with it. What others put there under our names stays.
+    ///
+    /// # Errors
+    /// When a link cannot be made.
+    pub fn add_entry_points(&self, report: &Report) -> Result<()> {
+        for (link, target) in self.entry_points() {
+            if std::fs::read_link(&link).is_ok_and(|old| old == target) {
+                continue;
+            }
+            match symlink(&target, &link) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => report
+                    .warn(&format!("{} exists and is not ours; it was left alone", link.display())),
+                result => result.map_err(Error::io(Kind::Install, "link", &link))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the entry points that are ours.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn remove_entry_points(&self) -> Result<()> {
+        for (link, target) in self.entry_points() {
+            if std::fs::read_link(&link).is_ok_and(|old| old == target) {
+                std::fs::remove_file(&link).map_err(Error::io(Kind::Install, "remove", &link))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Link and target of each entry point.
+    fn entry_points(&self) -> Vec<(PathBuf, PathBuf)> {
+        let Some(python) = &self.python else { return Vec::new() };
+        let current = Path::new("..").join(Python::BASE).join("current/bin");
+        let names = ["mod_wsgi-httpd", "mod_wsgi-apxs"];
+        names.map(|name| (python.bin().join(name), current.join(name))).into()
+    }
 }
 
 /// The cache: `--cache`, else the user's cache folder.
@@ -142,26 +185,77 @@ pub fn hold(base: &Base, report: &Report) -> Result<Hold> {
     Ok(Hold { _file: file })
 }
 
+/// Removes what killed runs left beside the trees. The caller holds the lock.
+pub fn remove_leftovers(base: &Base) {
+    let items = crate::folder::items(&base.store()).unwrap_or_default();
+    for path in items {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') {
+            // One that cannot be removed is in nobody's way.
+            let _stays = std::fs::remove_dir_all(&path);
+        }
+    }
+}
+
+/// Removes the work folders of runs that are no more.
+pub fn remove_dead_work_folders(env: &Env, cache: &Path) {
+    for parent in work_parents(env, cache) {
+        remove_dead(&parent);
+    }
+}
+
+/// A work folder is dead when nobody holds its lock any more.
+fn remove_dead(parent: &Path) {
+    let me = rustix::process::getuid().as_raw();
+    for path in crate::folder::items(parent).unwrap_or_default() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_ours =
+            path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == me);
+        if !name.starts_with(WORK) || !is_ours {
+            continue;
+        }
+        let Ok(file) = File::open(path.join(IN_USE)) else { continue };
+        if file.try_lock().is_ok() {
+            // One that cannot be removed is in nobody's way.
+            let _stays = std::fs::remove_dir_all(&path);
+        }
+    }
+}
+
+fn work_parents(env: &Env, cache: &Path) -> Vec<PathBuf> {
+    let temporary = env.path("TMPDIR");
+    temporary.into_iter().chain(["/tmp".into(), "/var/tmp".into(), cache.join("work")]).collect()
+}
+
+/// A folder of one run alone, locked as long as the run lives.
+#[derive(Debug)]
+pub struct Work {
+    scratch: Scratch,
+    _in_use: File,
+}
+
+impl Work {
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.scratch.path()
+    }
+}
+
 /// A work folder with a name that no shell script stumbles over, on a file
 /// system that runs programs.
 ///
 /// # Errors
 /// When no candidate will do; each is named with its reason.
-pub fn work_folder(chosen: Option<&Path>, cache: &Path, env: &Env) -> Result<Scratch> {
+pub fn work_folder(chosen: Option<&Path>, cache: &Path, env: &Env) -> Result<Work> {
     let candidates: Vec<PathBuf> = match chosen {
         Some(folder) => vec![absolute(folder, env)?],
-        None => {
-            let temporary = env.path("TMPDIR");
-            temporary
-                .into_iter()
-                .chain(["/tmp".into(), "/var/tmp".into(), cache.join("work")])
-                .collect()
-        }
+        None => work_parents(env, cache),
     };
     let mut refused = Vec::new();
     for candidate in candidates {
         match try_work_folder(&candidate, env) {
-            Ok(scratch) => return Ok(scratch),
+            Ok(work) => return Ok(work),
             Err(why) => refused.push(format!("{}: {why}", candidate.display())),
         }
     }
@@ -173,14 +267,17 @@ pub fn work_folder(chosen: Option<&Path>, cache: &Path, env: &Env) -> Result<Scr
         .hint("name one with --work-dir: plain letters, mounted without `noexec`, 2 GB free"))
 }
 
-fn try_work_folder(parent: &Path, env: &Env) -> std::result::Result<Scratch, String> {
+fn try_work_folder(parent: &Path, env: &Env) -> std::result::Result<Work, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if !parent.to_string_lossy().chars().all(plain) {
         return Err("its name would confuse configure scripts".into());
     }
     std::fs::create_dir_all(parent).map_err(|error| error.to_string())?;
-    let scratch = Scratch::below(parent, "mod_wsgi-httpd-")
+    remove_dead(parent);
+    let scratch = Scratch::below(parent, WORK)
         .map_err(|error| error.causes().first().cloned().unwrap_or_else(|| error.to_string()))?;
+    let in_use = File::create(scratch.path().join(IN_USE)).map_err(|error| error.to_string())?;
+    in_use.lock().map_err(|error| error.to_string())?;
     // Passable, so that the closing check's server can drop its privileges.
     let mode = std::fs::Permissions::from_mode(0o711);
     std::fs::set_permissions(scratch.path(), mode).map_err(|error| error.to_string())?;
@@ -189,23 +286,15 @@ fn try_work_folder(parent: &Path, env: &Env) -> std::result::Result<Scratch, Str
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))
         .map_err(|error| error.to_string())?;
     match Program::new(&script).envs(env.for_build()).output(Kind::Configure) {
-        Ok(output) if output.status.success() => Ok(scratch),
+        Ok(output) if output.status.success() => Ok(Work { scratch, _in_use: in_use }),
         _ => Err("programs do not run there (mounted `noexec`?)".into()),
     }
 }
 
-/// Sets permission bits, whatever the umask.
-///
-/// # Errors
-/// When the operating system refuses.
-pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<()> {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(Error::io(
-        Kind::Install,
-        "set the mode of",
-        path,
-    ))
-}
-
+/// Start of a work folder's name.
+const WORK: &str = "mod_wsgi-httpd-work-";
+/// The file in a work folder that its run holds locked.
+const IN_USE: &str = "in-use";
 /// Lock file of a base folder.
 pub const LOCK: &str = ".lock";
 /// Longest base folder: the paths below it must stay usable.

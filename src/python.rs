@@ -53,10 +53,13 @@ pub fn find(chosen: Option<&str>, env: &Env) -> Result<Python> {
 }
 
 impl Python {
+    /// The base folder, relative to the interpreter's prefix.
+    pub const BASE: &str = "lib/mod_wsgi-httpd";
+
     /// The base folder under this interpreter's prefix.
     #[must_use]
     pub fn base(&self) -> PathBuf {
-        self.prefix.join("lib/mod_wsgi-httpd")
+        self.prefix.join(Self::BASE)
     }
 
     /// Where its programs lie.

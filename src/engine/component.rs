@@ -14,7 +14,7 @@ use prefix::{Manifest, PLACEHOLDER};
 use super::Job;
 use super::text::{fill, fill_template, shell_value, without_build_places};
 use crate::error::{Error, Kind, Result};
-use crate::place::set_mode;
+use crate::folder::{self, set_mode};
 use crate::plan::{Step, hash_of};
 use crate::process::{Program, check_interrupted};
 use crate::recipe::{Build, Check, Compile, Configure, Install, Placement, ProgramCheck};
@@ -465,7 +465,7 @@ impl<'j> Component<'j> {
     fn restore(&self, artefact: &Path) -> Result<bool> {
         let Ok(manifest) = Manifest::read(artefact) else { return Ok(false) };
         if manifest.differences(artefact).is_ok_and(|differences| differences.is_empty()) {
-            copy_tree(artefact, &self.place, &manifest)?;
+            folder::copy(artefact, &self.place)?;
             return Ok(true);
         }
         self.job
@@ -482,7 +482,7 @@ impl<'j> Component<'j> {
                 let manifest = Manifest::of(&self.place)?;
                 let parent = self.job.cache.make("builds")?;
                 let fresh = crate::process::Scratch::below(&parent, ".new-")?;
-                copy_tree(&self.place, fresh.path(), &manifest)?;
+                folder::copy(&self.place, fresh.path())?;
                 manifest.write(fresh.path())?;
                 if artefact.exists() {
                     let damaged = crate::process::Scratch::below(&parent, ".old-")?;
@@ -515,24 +515,6 @@ pub(super) fn clean_texts(tree: &Path, work: &Path) -> Result<()> {
             let clean = without_build_places(&text, work);
             if clean != text {
                 std::fs::write(&path, clean).map_err(Error::io(Kind::Install, "write", &path))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Copies the listed files and links.
-fn copy_tree(from: &Path, to: &Path, manifest: &Manifest) -> Result<()> {
-    for (name, entry) in &manifest.entries {
-        let (from, to) = (from.join(name), to.join(name));
-        make_parent(&to)?;
-        match &entry.kind {
-            prefix::Kind::Link { target } => {
-                symlink(target, &to).map_err(Error::io(Kind::Install, "link", &to))?;
-            }
-            prefix::Kind::File { .. } => {
-                std::fs::copy(&from, &to).map_err(Error::io(Kind::Install, "copy", &from))?;
-                set_mode(&to, entry.mode)?;
             }
         }
     }

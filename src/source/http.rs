@@ -26,14 +26,14 @@ pub(super) enum Fault {
     /// Not to be had there; the next address may have it.
     Absent(String),
     /// It gave other bytes than the pinned ones.
-    Wrong(Error),
+    Wrong(Box<Error>),
     /// Going on would be wrong: a full disk, a signal.
-    Stop(Error),
+    Stop(Box<Error>),
 }
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Self::Stop(error)
+        Self::Stop(Box::new(error))
     }
 }
 
@@ -57,7 +57,7 @@ enum Try {
 
 impl From<std::io::Error> for Try {
     fn from(source: std::io::Error) -> Self {
-        Self::Never(Fault::Stop(Error::io(Kind::Network, "write to", "the cache")(source)))
+        Self::Never(Error::io(Kind::Network, "write to", "the cache")(source).into())
     }
 }
 
@@ -99,7 +99,8 @@ impl Http {
                 Ok(()) => return Ok(cache.adopt(&partial.path, &file.sha256, url)?),
                 Err(Try::Never(Fault::Wrong(error))) => {
                     let aside = cache.set_aside(&partial.path, &file.name)?;
-                    return Err(Fault::Wrong(error.detail(format!("kept as {}", aside.display()))));
+                    let error = error.detail(format!("kept as {}", aside.display()));
+                    return Err(Fault::Wrong(Box::new(error)));
                 }
                 Err(Try::Never(fault)) => {
                     if let Fault::Absent(text) = &fault
@@ -189,7 +190,7 @@ impl Http {
         let count = partial.file.read(&mut start)?;
         let error = wrong_digest(&file.name, &file.sha256, &found)
             .detail(format!("it is {}", looks_like(&start[..count])));
-        Err(Try::Never(Fault::Wrong(error)))
+        Err(Try::Never(Fault::Wrong(Box::new(error))))
     }
 
     /// Asks for the bytes from `have` on.
@@ -252,7 +253,7 @@ impl Http {
                     Kind::Checksum,
                     format!("`{}` is longer than the {} bytes of its recipe", file.name, file.size),
                 );
-                return Err(Try::Never(Fault::Wrong(error)));
+                return Err(Try::Never(Fault::Wrong(Box::new(error))));
             }
             partial.file.write_all(&buffer[..count])?;
             bar.set(have);
@@ -322,7 +323,7 @@ fn copy_local(path: &Path, file: &SourceFile, cache: &Cache) -> Result<PathBuf, 
     if cache.archive(&file.sha256).is_file() {
         return Ok(cache.archive(&file.sha256));
     }
-    let disk = |source| Fault::Stop(Error::io(Kind::Network, "write to", cache.root())(source));
+    let disk = |source| Fault::from(Error::io(Kind::Network, "write to", cache.root())(source));
     partial.clear().map_err(disk)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 128 * 1024];
@@ -344,8 +345,9 @@ fn copy_local(path: &Path, file: &SourceFile, cache: &Cache) -> Result<PathBuf, 
         )?);
     }
     let aside = cache.set_aside(&partial.path, &file.name)?;
-    let error = wrong_digest(&file.name, &file.sha256, &found);
-    Err(Fault::Wrong(error.detail(format!("kept as {}", aside.display()))))
+    let error = wrong_digest(&file.name, &file.sha256, &found)
+        .detail(format!("kept as {}", aside.display()));
+    Err(Fault::Wrong(Box::new(error)))
 }
 
 /// Whether a 206 holds the bytes from `have` on, of a file of that size.

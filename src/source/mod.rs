@@ -121,6 +121,12 @@ impl Sources {
         })
     }
 
+    /// Whether the user named any mirror.
+    #[must_use]
+    pub fn has_mirrors(&self) -> bool {
+        !self.settings.mirrors.is_empty()
+    }
+
     /// Where an archive would come from without asking the network: the vendor
     /// folder or the cache.
     #[must_use]
@@ -184,12 +190,6 @@ impl Sources {
         &self.cache
     }
 
-    /// Fetches a small file, for releases that no recipe pins.
-    #[must_use]
-    pub fn small(&self, url: &str) -> Option<Vec<u8>> {
-        (!self.settings.offline).then(|| self.http.small(url)).flatten()
-    }
-
     fn vendored(&self, file: &SourceFile) -> Option<PathBuf> {
         let folder = self.settings.vendor.as_ref()?;
         let by_digest = folder.join(&file.sha256);
@@ -243,7 +243,7 @@ impl Sources {
             self.report.detail(&format!("trying {url}"));
             match self.http.download(url, file, &self.cache) {
                 Ok(path) => return Ok(Answer::Found(Found { path, origin: url.clone() })),
-                Err(Fault::Stop(error)) => return Err(error),
+                Err(Fault::Stop(error)) => return Err(*error),
                 Err(Fault::Wrong(error)) => {
                     self.report.warn(&format!("{url} gives other bytes than the recipe pins"));
                     wrong = Some(error.detail(format!("from {url}")));

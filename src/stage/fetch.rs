@@ -207,7 +207,7 @@ fn warn_of_age(part: &Fetched<'_>, plan: &Plan<'_>, report: &Report) {
     if part.vulnerable {
         report.warn(&format!(
             "{name} {} HAS KNOWN HOLES (safe from {} on), and the distribution's fixes are not in its \
-             archive; it was taken because nothing newer can be had. Install again when it can",
+             archive; it was taken because nothing newer can be had. Run `update` when it can",
             release.version, recipe.minimum_safe
         ));
     } else if let Some(newest) = recipe.releases.first()

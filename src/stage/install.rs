@@ -2,15 +2,15 @@
 //! checked again where it will stay, and switched to in one rename. Until then
 //! nothing of what was there before is touched.
 
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use prefix::{Base, Component, Manifest, Record};
 
 use crate::engine::{Job, Staged};
 use crate::error::{Error, Kind, Result};
+use crate::folder;
 use crate::lock;
-use crate::place::set_mode;
 use crate::plan::{Tls, hash_of};
 use crate::process::{Program, Scratch};
 use crate::recipe::{Check, Placement};
@@ -42,13 +42,13 @@ pub fn install(job: &Job<'_>, staged: Staged, base: &Base, plan_hash: &str) -> R
     keep_licences(job, tree)?;
     lock::Lock::write(&fetch::lock_of(job.fetched), &tree.join(lock::FILE))?;
     let final_place = Scratch::below(&base.store(), ".staging-")?;
-    copy_folder(tree, final_place.path())?;
+    folder::copy(tree, final_place.path())?;
     let at = final_place.path();
     add_tool(job, at)?;
     let proof = prove(job, at)?;
     let record = record(job, &staged, plan_hash, proof);
     record.write(at)?;
-    normalise_modes(at)?;
+    folder::normalise_modes(at)?;
     Manifest::of(at)?.write(at)?;
     let target = base.tree(plan_hash);
     if target.exists() {
@@ -62,7 +62,6 @@ pub fn install(job: &Job<'_>, staged: Staged, base: &Base, plan_hash: &str) -> R
     let from = final_place.keep();
     std::fs::rename(&from, &target).map_err(Error::io(Kind::Install, "move to", &target))?;
     base.switch_to(plan_hash)?;
-    lock::Lock::write(&fetch::lock_of(job.fetched), &base.root().join(lock::FILE))?;
     Ok(record)
 }
 
@@ -150,7 +149,7 @@ fn keep_licences(job: &Job<'_>, tree: &Path) -> Result<()> {
         if step.recipe.placement == Placement::Private {
             let name = &step.recipe.name;
             let from = job.dep(name).join("licences").join(name);
-            copy_folder(&from, &tree.join("licences").join(name))?;
+            folder::copy(&from, &tree.join("licences").join(name))?;
         }
     }
     Ok(())
@@ -170,44 +169,6 @@ fn add_tool(job: &Job<'_>, tree: &Path) -> Result<()> {
     for name in ["apxs", "mod_wsgi-apxs"] {
         let link = bin.join(name);
         symlink("mod_wsgi-httpd", &link).map_err(Error::io(Kind::Install, "link", &link))?;
-    }
-    Ok(())
-}
-
-/// Readable by everybody, writable by the owner alone, whatever the umask.
-fn normalise_modes(folder: &Path) -> Result<()> {
-    set_mode(folder, 0o755)?;
-    for item in
-        std::fs::read_dir(folder).map_err(Error::io(Kind::Install, "list", folder))?.flatten()
-    {
-        let path = item.path();
-        let metadata =
-            path.symlink_metadata().map_err(Error::io(Kind::Install, "inspect", &path))?;
-        if metadata.is_dir() {
-            normalise_modes(&path)?;
-        } else if metadata.is_file() {
-            let executable = metadata.permissions().mode() & 0o100 != 0;
-            set_mode(&path, if executable { 0o755 } else { 0o644 })?;
-        }
-    }
-    Ok(())
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to).map_err(Error::io(Kind::Install, "make folder", to))?;
-    for item in std::fs::read_dir(from).map_err(Error::io(Kind::Install, "list", from))?.flatten() {
-        let (path, target) = (item.path(), to.join(item.file_name()));
-        if let Ok(link) = std::fs::read_link(&path) {
-            symlink(link, &target).map_err(Error::io(Kind::Install, "link", &target))?;
-        } else if path.is_dir() {
-            copy_folder(&path, &target)?;
-        } else {
-            std::fs::copy(&path, &target).map(drop).map_err(Error::io(
-                Kind::Install,
-                "copy",
-                &path,
-            ))?;
-        }
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 //! page over HTTP/1.1, HTTP/2 and TLS on a loopback port.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use reqwest::blocking::{Client, ClientBuilder};
 use crate::engine::expect_output;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
-use crate::place::set_mode;
+use crate::folder::set_mode;
 use crate::process::{Program, Running, check_interrupted};
 use crate::recipe::RunCheck;
 use crate::report::Report;
@@ -212,11 +211,12 @@ impl<'a> Site<'a> {
         let [plain, secure] = ports;
         let mut text = String::new();
         for module in std::iter::once(mpm).chain(&modules.others) {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "LoadModule {}_module \"modules/{}\"", module.name, module.file);
+            text.push_str(&format!(
+                "LoadModule {}_module \"modules/{}\"\n",
+                module.name, module.file
+            ));
         }
-        let _ = write!(
-            text,
+        text.push_str(&format!(
             "ServerName localhost\nListen 127.0.0.1:{plain}\nPidFile \"{folder}/logs/httpd.pid\"\n\
              DefaultRuntimeDir \"{folder}/logs\"\nErrorLog \"{folder}/logs/error_log\"\nLogLevel warn\n\
              DocumentRoot \"{folder}/htdocs\"\n<Directory \"{folder}/htdocs\">\nRequire all granted\n</Directory>\n\
@@ -225,16 +225,15 @@ impl<'a> Site<'a> {
              <IfModule cgid_module>\nScriptSock \"{folder}/logs/cgisock\"\n</IfModule>\n\
              <IfModule heartmonitor_module>\nHeartbeatStorage \"{folder}/logs/hb.dat\"\n</IfModule>\n\
              <IfModule brotli_module>\nAddOutputFilterByType BROTLI_COMPRESS text/html\n</IfModule>\n"
-        );
+        ));
         if modules.has("http2") {
             text.push_str("Protocols h2 h2c http/1.1\n");
         }
         if self.certificate.is_some() {
-            let _ = write!(
-                text,
+            text.push_str(&format!(
                 "Listen 127.0.0.1:{secure}\n<VirtualHost 127.0.0.1:{secure}>\nSSLEngine on\n\
                  SSLCertificateFile \"{folder}/certificate.pem\"\nSSLCertificateKeyFile \"{folder}/key.pem\"\n</VirtualHost>\n"
-            );
+            ));
         }
         let path = self.folder.join("httpd.conf");
         std::fs::write(&path, text).map_err(Error::io(Kind::Install, "write", &path))?;

@@ -380,7 +380,7 @@ mod tests {
             let mut file = tempfile::tempfile().unwrap();
             std::io::Write::write_all(&mut file, &bytes).unwrap();
             file.seek(SeekFrom::Start(0)).unwrap();
-            let _ = Judge::new("top").read(&mut file);
+            drop(Judge::new("top").read(&mut file));
         }
 
         #[test]

@@ -47,20 +47,25 @@ impl BuildVars {
 
     /// A variable with all references in it expanded. Lower-case names are
     /// make's; the upper-case names of httpd's own (`PREFIX`, `LIBEXECDIR`)
-    /// stand for the lower-case ones.
+    /// stand for the lower-case ones,
+    /// and `TARGET` for the server's name.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<String> {
         let raw = self.raw(name)?;
         Some(self.expand(raw, 0).replace(PLACEHOLDER, &self.prefix.to_string_lossy()))
     }
 
-    /// A variable that names a folder.
+    /// The words of a variable; none when it is not set. Blanks of the prefix
+    /// do not part words.
     #[must_use]
-    pub fn folder(&self, name: &str) -> Option<PathBuf> {
-        self.value(name).map(PathBuf::from)
+    pub fn words(&self, name: &str) -> Vec<String> {
+        let prefix = self.prefix.to_string_lossy();
+        let text = self.raw(name).map(|raw| self.expand(raw, 0)).unwrap_or_default();
+        text.split_whitespace().map(|word| word.replace(PLACEHOLDER, &prefix)).collect()
     }
 
     fn raw(&self, name: &str) -> Option<&str> {
+        let name = if name == "TARGET" { "progname" } else { name };
         self.values
             .get(name)
             .or_else(|| self.values.get(&name.to_ascii_lowercase()))
@@ -126,6 +131,7 @@ mod tests {
         assert_eq!(vars.value("BINDIR").as_deref(), Some("/opt/a b/bin"));
         assert_eq!(vars.value("bindir").as_deref(), Some("/opt/a b/bin"));
         assert_eq!(vars.value("CFLAGS").as_deref(), Some("-O2 -g"));
+        assert_eq!(vars.words("bindir"), ["/opt/a b/bin"], "a blank in the prefix parts no words");
         assert_eq!(vars.value("loop").as_deref(), Some(""));
         assert_eq!(vars.value("absent"), None);
     }

@@ -2,6 +2,7 @@
 //! SHA-256, and what differs from it later.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -63,6 +64,19 @@ pub enum Difference {
     },
     /// Present, but not listed. Somebody else's file: reported, never touched.
     Unknown,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => formatter.write_str("is missing"),
+            Self::Content => formatter.write_str("was changed"),
+            Self::Mode { expected, found } => {
+                write!(formatter, "has mode {found:o} instead of {expected:o}")
+            }
+            Self::Unknown => formatter.write_str("is not ours"),
+        }
+    }
 }
 
 impl Manifest {

@@ -1,0 +1,192 @@
+//! `plan`, `fetch` and `vendor`: everything about archives that builds nothing.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::cli::{RequestArgs, VendorArgs};
+use crate::error::{Error, Kind, Result};
+use crate::folder::set_mode;
+use crate::lock;
+use crate::plan::Step;
+use crate::recipe::{Release, SourceFile};
+use crate::report::size;
+use crate::source::{Origin, Sources};
+use crate::stage::fetch;
+
+/// Shows the order of the build, what each component needs, and where its
+/// archive would come from. Nothing is touched.
+pub(super) fn plan(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
+    let recipes = context.recipes()?;
+    let plan = context.make_plan(&recipes, args)?;
+    let sources = context.sources(args)?;
+    let mut text = String::new();
+    let mut rows = Vec::new();
+    let mut to_fetch = 0;
+    for step in &plan.steps {
+        let Some((release, file)) = newest(step) else { continue };
+        let at_hand = at_hand(step, &sources);
+        let from = at_hand.as_ref().map_or_else(
+            || remote_origins(&sources, step, file),
+            |(have, origin, _)| match have.version == release.version {
+                true => (*origin).to_owned(),
+                false => format!(
+                    "{} ({} is in the {origin})",
+                    remote_origins(&sources, step, file),
+                    have.version
+                ),
+            },
+        );
+        let have_newest =
+            at_hand.as_ref().is_some_and(|(have, ..)| have.version == release.version);
+        if !have_newest {
+            to_fetch += file.size;
+        }
+        let needs = step.needs.join(", ");
+        text.push_str(&format!(
+            "{:<9} {:<8} {:>11}  {from}{}\n",
+            step.recipe.name,
+            release.version.as_str(),
+            size(file.size),
+            if needs.is_empty() { String::new() } else { format!("; needs {needs}") },
+        ));
+        rows.push(json!({
+            "name": step.recipe.name,
+            "version": release.version.as_str(),
+            "file": file.name,
+            "size": file.size,
+            "sha256": file.sha256,
+            "from": from,
+            "cached": have_newest,
+            "at_hand": at_hand.map(|(release, origin, _)| json!({
+                "version": release.version.as_str(), "origin": origin,
+            })),
+            "needs": step.needs,
+            "minimum_safe": step.recipe.minimum_safe.as_str(),
+        }));
+    }
+    let features = plan.features.join(", ");
+    let place = context.place(&args.place)?.base;
+    text.push_str(&format!(
+        "features  {features}\ntls       {}\ncompiler  {}\nto fetch  {}\nprefix    {}\n",
+        plan.tls.name(),
+        plan.toolchain.compiler,
+        size(to_fetch),
+        place.root().display(),
+    ));
+    let value = json!({
+        "components": rows,
+        "features": plan.features,
+        "tls": plan.tls.name(),
+        "engine": plan.engine,
+        "compiler": plan.toolchain.compiler,
+        "target": plan.toolchain.target,
+        "request": plan.request,
+        "to_fetch": to_fetch,
+        "prefix": place.root(),
+    });
+    context.report.result(&text, value);
+    Ok(())
+}
+
+/// The release that is asked for first, and its first archive.
+fn newest<'r>(step: &Step<'r>) -> Option<(&'r Release, &'r SourceFile)> {
+    let release = match &step.asked {
+        Some(version) => step.recipe.release(version),
+        None => step.recipe.releases.first(),
+    }?;
+    Some((release, release.files.first()?))
+}
+
+/// The newest release that needs no network, and where it is.
+fn at_hand<'r>(
+    step: &Step<'r>,
+    sources: &Sources,
+) -> Option<(&'r Release, &'static str, &'r SourceFile)> {
+    let asked =
+        |release: &&Release| step.asked.as_ref().is_none_or(|version| release.version == *version);
+    step.recipe.releases.iter().filter(asked).find_map(|release| {
+        release.files.iter().find_map(|file| Some((release, sources.at_hand(file)?, file)))
+    })
+}
+
+/// The remote origins that could have an archive, in order.
+fn remote_origins(sources: &Sources, step: &Step<'_>, file: &SourceFile) -> String {
+    let names: Vec<String> = sources
+        .allowed()
+        .filter(|origin| match origin {
+            Origin::Upstream => !file.urls.is_empty(),
+            Origin::Distribution => step.recipe.debian.is_some(),
+            other => other.is_remote() && sources.has_mirrors(),
+        })
+        .filter(|origin| origin.is_remote())
+        .map(|origin| origin.to_string())
+        .collect();
+    if names.is_empty() { "nowhere".to_owned() } else { names.join(", then ") }
+}
+
+/// Fills the cache.
+pub(super) fn fetch(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
+    let recipes = context.recipes()?;
+    let plan = context.make_plan(&recipes, args)?;
+    let lock = context.lock(args)?;
+    let sources = context.sources(args)?;
+    let fetched =
+        fetch::fetch(&plan, &sources, lock.as_ref(), args.allow_vulnerable, context.report)?;
+    let lock = fetch::lock_of(&fetched);
+    let text = format!("{} archives are in {}", fetched.len(), sources.cache().root().display());
+    context.report.result(&text, json!({ "components": lock.components }));
+    Ok(())
+}
+
+/// Fills a folder with all that an air-gapped install needs: archives under
+/// their own names, signatures where there are any, and the lock file.
+pub(super) fn vendor(context: &Context<'_>, args: &VendorArgs) -> Result<()> {
+    let request = &args.request;
+    let recipes = context.recipes()?;
+    let plan = context.make_plan(&recipes, request)?;
+    let lock = context.lock(request)?;
+    let sources = context.sources(request)?;
+    let fetched =
+        fetch::fetch(&plan, &sources, lock.as_ref(), request.allow_vulnerable, context.report)?;
+    let folder = &args.folder;
+    std::fs::create_dir_all(folder).map_err(Error::io(Kind::Install, "make folder", folder))?;
+    let mut names: Vec<Value> = Vec::new();
+    for part in &fetched {
+        put(folder, &part.file.name, |fresh| std::fs::copy(&part.tarball.path, fresh).map(drop))?;
+        names.push(part.file.name.clone().into());
+        if let (Some(bytes), Some(signature)) = (sources.signature(part.file), &part.file.signature)
+        {
+            let name = format!("{}{}", part.file.name, signature.suffix);
+            put(folder, &name, |fresh| std::fs::write(fresh, &bytes))?;
+            names.push(name.into());
+        }
+    }
+    fetch::lock_of(&fetched).write(&folder.join(lock::FILE))?;
+    names.push(lock::FILE.into());
+    let text = format!(
+        "{} holds {} archives and their lock file\nuse it: mod_wsgi-httpd install --offline --locked --vendor {}",
+        folder.display(),
+        fetched.len(),
+        folder.display()
+    );
+    context.report.result(&text, json!({ "folder": folder, "files": names }));
+    Ok(())
+}
+
+/// Writes a file of a vendor folder by rename; readable by those it is for.
+fn put(folder: &Path, name: &str, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
+    let fresh = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(
+        Kind::Install,
+        "write to",
+        folder,
+    ))?;
+    write(fresh.path()).map_err(Error::io(Kind::Install, "write to", folder))?;
+    set_mode(fresh.path(), 0o644)?;
+    let target = folder.join(name);
+    fresh
+        .persist(&target)
+        .map(drop)
+        .map_err(|error| Error::io(Kind::Install, "write", &target)(error.error))
+}

@@ -1,0 +1,432 @@
+//! `doctor`: whether this machine can build and run a private httpd, and which
+//! package to install where it cannot. `install` asks the same questions first,
+//! so that a missing compiler shows in the first second.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Context;
+use crate::cli::RequestArgs;
+use crate::engine;
+use crate::env::Env;
+use crate::error::{Error, Kind, Result};
+use crate::place::{self, Place};
+use crate::plan::{Plan, Tls};
+use crate::process::{Program, Scratch};
+use crate::python::{self, Python};
+use crate::report::size;
+
+/// How a question was answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Good,
+    /// The install works, something later will not.
+    Poor,
+    /// The install will fail.
+    Bad,
+}
+
+/// One question and its answer.
+struct Finding {
+    state: State,
+    subject: &'static str,
+    text: String,
+    /// What to do about it.
+    hint: Option<String>,
+}
+
+impl Finding {
+    fn new(state: State, subject: &'static str, text: impl Into<String>) -> Self {
+        Self { state, subject, text: text.into(), hint: None }
+    }
+
+    fn hint(mut self, text: impl Into<String>) -> Self {
+        self.hint = Some(text.into());
+        self
+    }
+}
+
+/// Asks all questions and prints the answers.
+pub(super) fn doctor(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
+    let env = context.env;
+    let family = Family::of_machine();
+    let mut findings = Vec::new();
+    match engine::toolchain(args.cc.as_deref(), env) {
+        Ok(toolchain) => {
+            findings.push(Finding::new(State::Good, "compiler", toolchain.compiler.clone()));
+            findings.push(links(&toolchain.cc, env, family));
+        }
+        Err(error) => findings.push(
+            Finding::new(State::Bad, "compiler", error.message.clone())
+                .hint(family.install(Package::Compiler)),
+        ),
+    }
+    findings.extend(programs(env, family));
+    findings.push(tls(args.tls.unwrap_or(Tls::Private), env, family));
+    findings.extend(python(args.place.python.as_deref(), env, family));
+    match context.place(&args.place) {
+        Ok(place) => findings.push(base_folder(&place)),
+        Err(error) => findings.push(Finding::new(State::Bad, "prefix", error.to_string())),
+    }
+    findings.push(build_folder(context, env)?);
+    findings.push(loopback());
+    findings.push(locale(env));
+    tell(context, &findings)
+}
+
+fn tell(context: &Context<'_>, findings: &[Finding]) -> Result<()> {
+    let mut text = String::new();
+    for finding in findings {
+        let mark = match finding.state {
+            State::Good => "ok",
+            State::Poor => "poor",
+            State::Bad => "BAD",
+        };
+        text.push_str(&format!("{mark:<5}{:<10}{}\n", finding.subject, finding.text));
+        if let Some(hint) = &finding.hint {
+            text.push_str(&format!("{:<15}{hint}\n", ""));
+        }
+    }
+    let rows: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            let state = match finding.state {
+                State::Good => "good",
+                State::Poor => "poor",
+                State::Bad => "bad",
+            };
+            json!({
+                "subject": finding.subject, "state": state, "text": finding.text, "hint": finding.hint,
+            })
+        })
+        .collect();
+    context.report.result(&text, json!({ "findings": rows }));
+    let bad: Vec<&Finding> =
+        findings.iter().filter(|finding| finding.state == State::Bad).collect();
+    if bad.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(Kind::Configure, "this machine cannot build httpd yet");
+    Err(bad.into_iter().fold(error, with_finding))
+}
+
+fn with_finding(error: Error, finding: &Finding) -> Error {
+    let error = error.detail(format!("{}: {}", finding.subject, finding.text));
+    match &finding.hint {
+        Some(hint) => error.hint(hint.clone()),
+        None => error,
+    }
+}
+
+/// The questions that a build cannot do without, asked before anything is
+/// fetched.
+///
+/// # Errors
+/// [`Kind::Configure`], naming all that is missing.
+pub(super) fn require(plan: &Plan<'_>, env: &Env) -> Result<()> {
+    let family = Family::of_machine();
+    let mut findings = vec![links(&plan.toolchain.cc, env, family)];
+    findings.extend(programs(env, family));
+    if plan.features.iter().any(|feature| feature == "tls") {
+        findings.push(tls(plan.tls, env, family));
+    }
+    findings.retain(|finding| finding.state == State::Bad);
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(Kind::Configure, "this machine lacks what the build needs");
+    Err(findings.iter().fold(error, with_finding))
+}
+
+/// Whether the compiler makes a program that runs.
+fn links(cc: &Path, env: &Env, family: Family) -> Finding {
+    let test = || -> Result<Option<String>> {
+        let scratch = Scratch::below(&std::env::temp_dir(), "mod_wsgi-httpd-cc-")?;
+        let source = scratch.path().join("test.c");
+        std::fs::write(&source, "#include <stdio.h>\n#include <pthread.h>\nint main(void) { return puts(\"works\") < 0; }\n")
+            .map_err(Error::io(Kind::Configure, "write", &source))?;
+        let output = Program::new(cc)
+            .args(["test.c", "-o", "test"])
+            .envs(env.for_build())
+            .folder(scratch.path())
+            .output(Kind::Configure)?;
+        if output.status.success() {
+            return Ok(None);
+        }
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line = text.lines().find(|line| line.contains("error")).or(text.lines().next());
+        Ok(Some(line.unwrap_or("it says nothing").to_owned()))
+    };
+    match test() {
+        Ok(None) => Finding::new(State::Good, "C library", "headers are there, programs link"),
+        Ok(Some(why)) => {
+            Finding::new(State::Bad, "C library", format!("no program can be made: {why}"))
+                .hint(family.install(Package::Compiler))
+        }
+        Err(error) => Finding::new(State::Bad, "C library", error.to_string()),
+    }
+}
+
+fn programs(env: &Env, family: Family) -> Vec<Finding> {
+    let needed = [("make", Package::Make), ("ar", Package::Binutils), ("strip", Package::Binutils)];
+    needed
+        .into_iter()
+        .map(|(name, package)| match env.find_program(name) {
+            Some(path) => Finding::new(State::Good, name, path.display().to_string()),
+            None => Finding::new(State::Bad, name, "is not there").hint(family.install(package)),
+        })
+        .collect()
+}
+
+/// OpenSSL is configured by Perl modules that a minimal Perl lacks; the
+/// machine's own needs its headers.
+fn tls(tls: Tls, env: &Env, family: Family) -> Finding {
+    match tls {
+        Tls::None => Finding::new(State::Good, "tls", "off"),
+        Tls::System => {
+            Finding::new(State::Good, "tls", "the machine's own OpenSSL, with its headers")
+        }
+        Tls::Private => {
+            let modules = ["-MFindBin", "-MFile::Compare", "-MIPC::Cmd", "-MPod::Usage", "-e", "1"];
+            let works = env.find_program("perl").is_some_and(|perl| {
+                Program::new(perl)
+                    .args(modules)
+                    .envs(env.for_build())
+                    .output(Kind::Configure)
+                    .is_ok_and(|output| output.status.success())
+            });
+            if works {
+                return Finding::new(State::Good, "Perl", "has the modules that configure OpenSSL");
+            }
+            Finding::new(State::Bad, "Perl", "OpenSSL's Configure needs all of Perl").hint(format!(
+                "{}, or use the machine's OpenSSL (--tls system), or none (--tls none)",
+                family.install(Package::Perl)
+            ))
+        }
+    }
+}
+
+/// The interpreter that mod_wsgi will embed: its headers and library.
+fn python(chosen: Option<&str>, env: &Env, family: Family) -> Vec<Finding> {
+    let found = match python::find(chosen, env) {
+        Ok(found) => found,
+        Err(error) => {
+            return vec![
+                Finding::new(State::Poor, "Python", error.to_string())
+                    .hint("name one with --python, or a place with --prefix"),
+            ];
+        }
+    };
+    let what = format!("{} {}", found.executable.display(), found.version);
+    vec![Finding::new(State::Good, "Python", what), python_headers(&found, family)]
+}
+
+fn python_headers(found: &Python, family: Family) -> Finding {
+    let header = found.include.join("Python.h");
+    if !header.is_file() {
+        return Finding::new(
+            State::Poor,
+            "headers",
+            format!("{} is not there: httpd can be built, mod_wsgi cannot", header.display()),
+        )
+        .hint(family.install(Package::Python));
+    }
+    match (&found.library_folder, &found.library) {
+        (Some(folder), Some(library)) if folder.join(library).exists() => {
+            Finding::new(State::Good, "headers", format!("{} and {library}", header.display()))
+        }
+        _ => Finding::new(
+            State::Poor,
+            "headers",
+            format!(
+                "{}, but no shared library: the module will hold all of Python",
+                header.display()
+            ),
+        )
+        .hint("a Python built with --enable-shared shares its memory with others"),
+    }
+}
+
+fn base_folder(place: &Place) -> Finding {
+    let root = place.base.root();
+    if !python::is_writable(root) {
+        return Finding::new(State::Bad, "prefix", format!("{} cannot be written", root.display()))
+            .hint("name another place with --prefix");
+    }
+    match free_space(root) {
+        Some(free) if free < NEEDED_TO_INSTALL => Finding::new(
+            State::Bad,
+            "prefix",
+            format!(
+                "{} has {} free, and {} are needed",
+                root.display(),
+                size(free),
+                size(NEEDED_TO_INSTALL)
+            ),
+        ),
+        free => Finding::new(
+            State::Good,
+            "prefix",
+            format!("{} ({} free)", root.display(), size(free.unwrap_or(0))),
+        ),
+    }
+}
+
+fn build_folder(context: &Context<'_>, env: &Env) -> Result<Finding> {
+    let cache = context.cache()?;
+    match place::work_folder(None, cache.root(), env) {
+        Err(error) => Ok(Finding::new(State::Bad, "build in", error.details.join("; "))
+            .hint(error.hints.first().cloned().unwrap_or_default())),
+        Ok(work) => {
+            let parent = work.path().parent().unwrap_or(work.path());
+            let free = free_space(parent).unwrap_or(0);
+            let text = format!("{} ({} free)", parent.display(), size(free));
+            if free < NEEDED_TO_BUILD {
+                return Ok(Finding::new(State::Bad, "build in", text).hint(format!(
+                    "{} are needed; name another folder with --work-dir",
+                    size(NEEDED_TO_BUILD)
+                )));
+            }
+            Ok(Finding::new(State::Good, "build in", text))
+        }
+    }
+}
+
+fn loopback() -> Finding {
+    match std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)) {
+        Ok(_) => Finding::new(State::Good, "loopback", "127.0.0.1 can be listened on"),
+        Err(error) => Finding::new(
+            State::Poor,
+            "loopback",
+            format!("127.0.0.1 cannot be listened on ({error}): no page can be served as a check"),
+        ),
+    }
+}
+
+/// Builds run in the C locale whatever this says; applications will not.
+fn locale(env: &Env) -> Finding {
+    let name = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env.text(name));
+    match name {
+        Some(name) if name.to_ascii_lowercase().replace('-', "").ends_with("utf8") => {
+            Finding::new(State::Good, "locale", name)
+        }
+        other => Finding::new(
+            State::Poor,
+            "locale",
+            format!("{} is not UTF-8", other.unwrap_or_else(|| "C".into())),
+        )
+        .hint("Python applications expect UTF-8: set LANG=C.UTF-8"),
+    }
+}
+
+fn free_space(folder: &Path) -> Option<u64> {
+    let existing = folder.ancestors().find(|above| above.exists())?;
+    let numbers = rustix::fs::statvfs(existing).ok()?;
+    Some(numbers.f_bavail.saturating_mul(numbers.f_frsize))
+}
+
+/// What has to be installed, whatever it is called here.
+#[derive(Clone, Copy)]
+enum Package {
+    Compiler,
+    Make,
+    Binutils,
+    Perl,
+    Python,
+}
+
+/// Distributions by the names of their packages.
+#[derive(Clone, Copy)]
+enum Family {
+    Debian,
+    RedHat,
+    Suse,
+    Alpine,
+    Arch,
+    Unknown,
+}
+
+impl Family {
+    fn of_machine() -> Self {
+        Self::of_release(&std::fs::read_to_string("/etc/os-release").unwrap_or_default())
+    }
+
+    fn of_release(text: &str) -> Self {
+        let names: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")))
+            .flat_map(|value| value.trim_matches('"').split_whitespace())
+            .collect();
+        let is = |known: &[&str]| names.iter().any(|name| known.contains(name));
+        if is(&["debian", "ubuntu"]) {
+            Self::Debian
+        } else if is(&["fedora", "rhel", "centos"]) {
+            Self::RedHat
+        } else if names.iter().any(|name| name.contains("suse")) {
+            Self::Suse
+        } else if is(&["alpine"]) {
+            Self::Alpine
+        } else if is(&["arch"]) {
+            Self::Arch
+        } else {
+            Self::Unknown
+        }
+    }
+
+    fn install(self, package: Package) -> String {
+        let (command, [compiler, make, binutils, perl, python]) = match self {
+            Self::Debian => {
+                ("apt install", ["gcc libc6-dev", "make", "binutils", "perl", "python3-dev"])
+            }
+            Self::RedHat => (
+                "dnf install",
+                ["gcc glibc-devel", "make", "binutils", "perl-core", "python3-devel"],
+            ),
+            Self::Suse => {
+                ("zypper install", ["gcc glibc-devel", "make", "binutils", "perl", "python3-devel"])
+            }
+            Self::Alpine => {
+                ("apk add", ["gcc musl-dev", "make", "binutils", "perl", "python3-dev"])
+            }
+            Self::Arch => ("pacman -S", ["gcc", "make", "binutils", "perl", "python"]),
+            Self::Unknown => (
+                "install",
+                [
+                    "a C compiler and the C library's headers",
+                    "GNU make",
+                    "binutils",
+                    "Perl with its standard modules",
+                    "Python's headers",
+                ],
+            ),
+        };
+        let name = match package {
+            Package::Compiler => compiler,
+            Package::Make => make,
+            Package::Binutils => binutils,
+            Package::Perl => perl,
+            Package::Python => python,
+        };
+        format!("{command} {name}")
+    }
+}
+
+/// Bytes of an installed tree, twice: the old one stays.
+const NEEDED_TO_INSTALL: u64 = 100 << 20;
+/// Bytes of all sources, objects and artefacts at the widest moment.
+const NEEDED_TO_BUILD: u64 = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_distribution_is_told_its_own_package() {
+        let told = |text: &str| Family::of_release(text).install(Package::Perl);
+        assert_eq!(told("ID=ubuntu\nID_LIKE=debian\n"), "apt install perl");
+        assert_eq!(told("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"), "dnf install perl-core");
+        assert_eq!(told("ID=\"opensuse-leap\"\n"), "zypper install perl");
+        assert_eq!(told(""), "install Perl with its standard modules");
+    }
+}

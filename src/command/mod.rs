@@ -1,0 +1,144 @@
+//! The commands, each a short story told with the stages.
+
+mod archives;
+mod clean;
+mod doctor;
+mod info;
+mod install;
+mod pages;
+mod sbom;
+mod trees;
+mod uninstall;
+mod update;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::apxs::{Apxs, Caller, Tree};
+use crate::cli::{Cli, Command, PlaceArgs, RequestArgs};
+use crate::command::install::Reuse;
+use crate::engine;
+use crate::env::Env;
+use crate::error::{Error, Kind, Result};
+use crate::lock::{self, Lock};
+use crate::place::{self, Place};
+use crate::plan::{Options, Plan, Tls};
+use crate::recipe::Recipes;
+use crate::report::Report;
+use crate::source::{Cache, Settings, Sources};
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever ended it.
+pub fn run(cli: &Cli, env: &Env, report: &Report) -> Result<()> {
+    let context = Context { cli, env, report };
+    match &cli.command {
+        Command::Install(args) => {
+            let reuse = if args.force { Reuse::Nothing } else { Reuse::Request };
+            install::install(&context, args, reuse)
+        }
+        Command::Plan(args) => archives::plan(&context, args),
+        Command::Fetch(args) => archives::fetch(&context, args),
+        Command::Vendor(args) => archives::vendor(&context, args),
+        Command::Verify(args) => trees::verify(&context, args),
+        Command::List(args) => trees::list(&context, args),
+        Command::Rollback(args) => trees::rollback(&context, args),
+        Command::Uninstall(args) => uninstall::uninstall(&context, args),
+        Command::Clean(args) => clean::clean(&context, args),
+        Command::Doctor(args) => doctor::doctor(&context, args),
+        Command::Info(args) => info::info(&context, args),
+        Command::Sbom(args) => sbom::sbom(&context, args),
+        Command::Update(args) => update::update(&context, args),
+        // Its options are its own: `main` hands them to `apxs` before this.
+        Command::Apxs { .. } => Err(Error::new(Kind::Usage, "`apxs` must be the first word")),
+        Command::Completions { shell } => pages::completions(*shell),
+        Command::Man { folder } => pages::man(folder.as_deref(), report),
+    }
+}
+
+/// Runs `apxs` for the tree that this program lies in, else for the installed
+/// one that `mod_wsgi-httpd install` would replace.
+///
+/// # Errors
+/// Whatever ended it.
+pub fn run_apxs(apxs: &Apxs, caller: Caller, env: &Env, report: &Report) -> Result<()> {
+    let tree = match Tree::of_this_program() {
+        Some(tree) => tree,
+        None => {
+            let base = place::place(None, None, env)?.base;
+            Tree::at(&base.tree(&base.record()?.plan))
+        }
+    };
+    apxs.run(&tree, caller, env, report)
+}
+
+struct Context<'a> {
+    cli: &'a Cli,
+    env: &'a Env,
+    report: &'a Report,
+}
+
+impl Context<'_> {
+    fn place(&self, args: &PlaceArgs) -> Result<Place> {
+        place::place(args.prefix.as_deref(), args.python.as_deref(), self.env)
+    }
+
+    fn cache(&self) -> Result<Cache> {
+        place::cache(self.cli.cache.as_deref(), self.env).map(Cache::new)
+    }
+
+    fn recipes(&self) -> Result<Recipes> {
+        Recipes::load(self.cli.recipes.as_deref())
+    }
+
+    fn make_plan<'r>(&self, recipes: &'r Recipes, args: &RequestArgs) -> Result<Plan<'r>> {
+        let releases = args
+            .releases
+            .iter()
+            .map(|text| {
+                let wrong =
+                    |why: String| Error::new(Kind::Usage, format!("`--release {text}`: {why}"));
+                let (name, version) =
+                    text.split_once('=').ok_or_else(|| wrong("expected NAME=VERSION".into()))?;
+                Ok((name.to_owned(), version.parse().map_err(wrong)?))
+            })
+            .collect::<Result<_>>()?;
+        let options = Options {
+            features: args.features.clone(),
+            default_features: !args.no_default_features,
+            tls: args.tls.unwrap_or(Tls::Private),
+            releases,
+        };
+        let engine = engine::by_name(&args.engine)?.name();
+        let toolchain = engine::toolchain(args.cc.as_deref(), self.env)?;
+        Plan::new(recipes, ROOT, &options, toolchain, engine)
+    }
+
+    fn sources(&self, args: &RequestArgs) -> Result<Sources> {
+        let settings = Settings {
+            vendor: args.vendor.clone(),
+            mirrors: args.mirrors.clone(),
+            allowed: args.sources.iter().copied().collect(),
+            offline: args.offline,
+            suites: args.suites.clone(),
+            stall: Duration::from_secs(args.timeout),
+        };
+        Ok(Sources::new(settings, self.cache()?, self.env, self.report))
+    }
+
+    fn lock(&self, args: &RequestArgs) -> Result<Option<Lock>> {
+        if !args.locked {
+            return Ok(None);
+        }
+        let path: PathBuf = match (&args.lock, &args.vendor) {
+            (Some(path), _) => path.clone(),
+            (None, Some(vendor)) if vendor.join(lock::FILE).is_file() => vendor.join(lock::FILE),
+            _ => self.place(&args.place)?.base.root().join(lock::FILE),
+        };
+        Lock::read(&path).map(Some)
+    }
+}
+
+/// The component that all others are for.
+const ROOT: &str = "httpd";

@@ -1,0 +1,86 @@
+//! Whole folders: copied, given plain modes, measured.
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+
+/// Copies files, links and folders below `from` into `to`, which may exist.
+/// Permission bits are kept.
+///
+/// # Errors
+/// When something cannot be read or written.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to).map_err(Error::io(Kind::Install, "make folder", to))?;
+    for path in items(from)? {
+        let target = to.join(path.file_name().unwrap_or_default());
+        if let Ok(link) = std::fs::read_link(&path) {
+            symlink(link, &target).map_err(Error::io(Kind::Install, "link", &target))?;
+        } else if path.is_dir() {
+            copy(&path, &target)?;
+        } else {
+            std::fs::copy(&path, &target).map(drop).map_err(Error::io(
+                Kind::Install,
+                "copy",
+                &path,
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes everything readable by everybody and writable by the owner alone,
+/// whatever the umask.
+///
+/// # Errors
+/// When the operating system refuses.
+pub fn normalise_modes(folder: &Path) -> Result<()> {
+    set_mode(folder, 0o755)?;
+    for path in items(folder)? {
+        let metadata =
+            path.symlink_metadata().map_err(Error::io(Kind::Install, "inspect", &path))?;
+        if metadata.is_dir() {
+            normalise_modes(&path)?;
+        } else if metadata.is_file() {
+            let executable = metadata.permissions().mode() & 0o100 != 0;
+            set_mode(&path, if executable { 0o755 } else { 0o644 })?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets permission bits, whatever the umask.
+///
+/// # Errors
+/// When the operating system refuses.
+pub fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(Error::io(
+        Kind::Install,
+        "set the mode of",
+        path,
+    ))
+}
+
+/// Bytes of all files below a path, which may be a file itself or not exist.
+#[must_use]
+pub fn size(path: &Path) -> u64 {
+    match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => {
+            items(path).unwrap_or_default().iter().map(|below| size(below)).sum()
+        }
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    }
+}
+
+/// What lies in a folder, sorted.
+///
+/// # Errors
+/// When it cannot be listed.
+pub fn items(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .and_then(|items| items.map(|item| item.map(|item| item.path())).collect())
+        .map_err(Error::io(Kind::Install, "list", folder))?;
+    paths.sort();
+    Ok(paths)
+}
