@@ -69,9 +69,6 @@ pub struct Apxs {
     /// Set a build variable for this call.
     #[arg(short = 'S', value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// Say more.
-    #[arg(short = 'v')]
-    verbose: bool,
     /// Names to ask for, sources to compile, or modules to install.
     #[arg(value_name = "NAME|FILE")]
     operands: Vec<OsString>,

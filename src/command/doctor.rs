@@ -83,9 +83,9 @@ fn tell(context: &Context<'_>, findings: &[Finding]) -> Result<()> {
             State::Poor => "poor",
             State::Bad => "BAD",
         };
-        text.push_str(&format!("{mark:<5}{:<10}{}\n", finding.subject, finding.text));
+        text.push_str(&format!("{mark:<5}{:<11}{}\n", finding.subject, finding.text));
         if let Some(hint) = &finding.hint {
-            text.push_str(&format!("{:<15}{hint}\n", ""));
+            text.push_str(&format!("{:<16}{hint}\n", ""));
         }
     }
     let rows: Vec<_> = findings
