@@ -1,0 +1,1 @@
+//! Archives that are not what they should be, and patches that do not fit.
