@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::folder::set_mode;
 
 /// File name in a tree, a base folder and a vendor folder.
 pub const FILE: &str = "mod_wsgi-httpd.lock";
@@ -71,9 +72,9 @@ impl Lock {
         })?;
         let text = format!("# Written by mod_wsgi-httpd; `--locked` takes exactly these.\n{text}");
         let fresh = path.with_extension("lock.new");
-        std::fs::write(&fresh, text)
-            .and_then(|()| std::fs::rename(&fresh, path))
-            .map_err(Error::io(Kind::Install, "write lock file", path))
+        std::fs::write(&fresh, text).map_err(Error::io(Kind::Install, "write lock file", path))?;
+        set_mode(&fresh, 0o644)?;
+        std::fs::rename(&fresh, path).map_err(Error::io(Kind::Install, "write lock file", path))
     }
 
     /// The entry of a component.

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
@@ -128,13 +128,15 @@ fn absolute(path: &Path, env: &Env) -> Result<PathBuf> {
 /// When it cannot be written, or others could change it.
 pub fn prepare_base(base: &Base) -> Result<()> {
     let root = base.root();
+    let is_new = !root.exists();
     std::fs::create_dir_all(base.store()).map_err(|source| {
         Error::io(Kind::Install, "make folder", base.store())(source)
             .hint("name another place with --prefix")
     })?;
     let mode =
         root.metadata().map_err(Error::io(Kind::Install, "inspect", root))?.permissions().mode();
-    if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+    // A new one is as open as the umask made it, for a moment.
+    if !is_new && mode & 0o022 != 0 && mode & 0o1000 == 0 {
         return Err(Error::new(
             Kind::Install,
             format!(
@@ -169,6 +171,7 @@ pub fn hold(base: &Base, report: &Report) -> Result<Hold> {
         .truncate(false)
         .read(true)
         .write(true)
+        .mode(0o644)
         .open(&path)
         .map_err(Error::io(Kind::Install, "open", &path))?;
     if file.try_lock().is_err() {

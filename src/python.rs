@@ -42,7 +42,8 @@ pub fn find(chosen: Option<&str>, env: &Env) -> Result<Python> {
     };
     let path = env.find_program(&name).ok_or_else(missing)?;
     let output = Program::new(&path)
-        .args(["-I", "-S", "-c", QUESTION])
+        // `site` has to run: it is what finds a virtual environment's prefix.
+        .args(["-I", "-c", QUESTION])
         .envs(env.for_python())
         .output(Kind::Usage)?;
     serde_json::from_slice(&output.stdout).map_err(|source| {

@@ -15,6 +15,8 @@ pub use cache::Cache;
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::folder;
+use crate::lock;
 use crate::recipe::{Recipe, SourceFile};
 use crate::report::Report;
 use crate::source::apt::Apt;
@@ -137,6 +139,29 @@ impl Sources {
             Some("cache")
         } else {
             None
+        }
+    }
+
+    /// Says which files of the vendor folder no recipe of these knows.
+    pub fn note_strangers<'r>(&self, recipes: impl Iterator<Item = &'r Recipe>) {
+        let Some(folder) = &self.settings.vendor else { return };
+        let files = recipes.flat_map(|recipe| &recipe.releases).flat_map(|release| &release.files);
+        let known: BTreeSet<String> = files
+            .flat_map(|file| {
+                let suffix = file.signature.as_ref().map_or("", |signature| &signature.suffix);
+                let name = &file.name;
+                [name.clone(), format!("{name}{suffix}"), file.sha256.to_ascii_lowercase()]
+            })
+            .chain([lock::FILE.to_owned()])
+            .collect();
+        let strangers: Vec<String> = folder::items(folder)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .filter(|name| !known.contains(name))
+            .collect();
+        if !strangers.is_empty() {
+            self.report.step("Ignored", &format!("in the vendor folder: {}", strangers.join(", ")));
         }
     }
 

@@ -47,6 +47,7 @@ pub fn fetch<'r>(
     allow_vulnerable: bool,
     report: &Report,
 ) -> Result<Vec<Fetched<'r>>> {
+    sources.note_strangers(plan.steps.iter().map(|step| step.recipe));
     let results: Vec<Result<Fetched<'r>>> = std::thread::scope(|scope| {
         let threads: Vec<_> = plan
             .steps

@@ -50,6 +50,7 @@ pub fn install(job: &Job<'_>, staged: Staged, base: &Base, plan_hash: &str) -> R
     record.write(at)?;
     folder::normalise_modes(at)?;
     Manifest::of(at)?.write(at)?;
+    folder::set_mode(&at.join(Manifest::FILE), 0o644)?;
     let target = base.tree(plan_hash);
     if target.exists() {
         let old = Scratch::below(&base.store(), ".old-")?;

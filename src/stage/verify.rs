@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek as _, SeekFrom, Write};
 use std::path::Path;
 
-use bzip2::read::MultiBzDecoder;
-use flate2::read::GzDecoder;
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::GzDecoder;
 use lzma_rust2::XzReader;
 use sha2::{Digest as _, Sha256};
 
@@ -54,7 +54,7 @@ pub fn verify(tarball: &Tarball, file: &SourceFile, scratch: &Path) -> Result<Ve
 }
 
 /// Decompresses by what the bytes are, not by what the name says. A second
-/// gzip member or bytes after the stream's end are refused: no release has
+/// member or bytes after the stream's end are refused: no release has
 /// them, and readers disagree about them.
 fn decompress(archive: File, name: &str, scratch: &Path) -> Result<(File, String)> {
     let length = archive.metadata().map_err(Error::io(Kind::Unpack, "inspect", name))?.len();
@@ -76,7 +76,10 @@ fn decompress(archive: File, name: &str, scratch: &Path) -> Result<(File, String
             digest
         }
         [b'B', b'Z', b'h', ..] => {
-            copy_hashed(&mut MultiBzDecoder::new(input), &mut tar, limit, name)?
+            let mut decoder = BzDecoder::new(input);
+            let digest = copy_hashed(&mut decoder, &mut tar, limit, name)?;
+            refuse_rest(decoder.into_inner(), name)?;
+            digest
         }
         [0xfd, b'7', b'z', b'X', b'Z', 0] => {
             let mut decoder = XzReader::new(input, false);

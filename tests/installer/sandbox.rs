@@ -115,6 +115,58 @@ impl Sandbox {
         self.at_prefix("install", args)
     }
 
+    /// Arguments of an install into this sandbox's prefix.
+    pub(crate) fn install_args(&self) -> [&'static str; 3] {
+        ["install", "--prefix", "prefix"]
+    }
+
+    /// Runs the program by way of another one.
+    #[expect(clippy::disallowed_methods, reason = "the tests are the caller")]
+    pub(crate) fn through(&self, wrapper: &[&str], args: &[&str]) -> Outcome {
+        let inner = self.command(args);
+        let mut outer = Command::new(wrapper[0]);
+        outer.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args()).env_clear();
+        for (name, value) in inner.get_envs() {
+            outer.env(name, value.unwrap_or_default());
+        }
+        outer.stdin(Stdio::null()).current_dir(self.folder.path());
+        Outcome::of(outer.output().unwrap())
+    }
+
+    /// Runs the program with file systems of its own; nothing, with a word, on
+    /// a machine that allows no such thing.
+    pub(crate) fn with_mounts(&self, mounts: &str, args: &[&str]) -> Option<Outcome> {
+        self.with_mounts_then(mounts, args, "true")
+    }
+
+    /// The same, with a last command inside.
+    pub(crate) fn with_mounts_then(
+        &self,
+        mounts: &str,
+        args: &[&str],
+        last: &str,
+    ) -> Option<Outcome> {
+        if !may_unshare() {
+            eprintln!("not tested: this user may not mount file systems");
+            return None;
+        }
+        let script = format!("{mounts} || exit 99; \"$@\"; status=$?; {last}; exit $status");
+        Some(self.through(&["unshare", "--mount", "sh", "-c", &script, "sh"], args))
+    }
+
+    /// A virtual environment of the machine's Python.
+    #[expect(clippy::disallowed_methods, reason = "the tests are the caller")]
+    pub(crate) fn venv(&self, name: &str) -> PathBuf {
+        let folder = self.path(name);
+        let status = Command::new("python3")
+            .args(["-m", "venv", "--without-pip"])
+            .arg(&folder)
+            .status()
+            .unwrap();
+        assert!(status.success(), "python3 makes no virtual environment");
+        folder
+    }
+
     /// Starts an install and goes on.
     pub(crate) fn start_install(&self, args: &[&str]) -> Child {
         let prefix = self.prefix();
@@ -222,6 +274,14 @@ pub(crate) fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
+/// Whether this user may have mounts and networks of its own.
+#[expect(clippy::disallowed_methods, reason = "the tests are the caller")]
+pub(crate) fn may_unshare() -> bool {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--net", "true"]).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
 /// The archive of a tiny httpd.
 pub(crate) fn tiny_httpd(version: &str) -> Vec<u8> {
     tiny_httpd_with(version, CONFIGURE, "")
@@ -229,23 +289,31 @@ pub(crate) fn tiny_httpd(version: &str) -> Vec<u8> {
 
 /// The same with another configure script and more lines in its makefile.
 pub(crate) fn tiny_httpd_with(version: &str, configure: &str, recipe_of_make: &str) -> Vec<u8> {
-    let top = format!("httpd-{version}");
     let makefile = format!(
         "all:\n\tsed 's/@VERSION@/{version}/' httpd.in > httpd\n\tchmod 755 httpd\n{recipe_of_make}"
     );
+    archive(version, &[("configure", configure.as_bytes()), ("makefile.in", makefile.as_bytes())])
+}
+
+/// The same with further files.
+pub(crate) fn tiny_httpd_and(version: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
+    let makefile =
+        format!("all:\n\tsed 's/@VERSION@/{version}/' httpd.in > httpd\n\tchmod 755 httpd\n");
+    let plain: [(&str, &[u8]); 2] =
+        [("configure", CONFIGURE.as_bytes()), ("makefile.in", makefile.as_bytes())];
+    archive(version, &[&plain, files].concat())
+}
+
+fn archive(version: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
+    let same: [(&str, &[u8]); 2] =
+        [("httpd.in", b"#!/bin/sh\necho Apache/@VERSION@\n"), ("LICENSE", b"Do as you like.\n")];
     let mut tar = tar::Builder::new(Vec::new());
-    let files = [
-        ("configure", configure, 0o755),
-        ("makefile.in", makefile.as_str(), 0o644),
-        ("httpd.in", "#!/bin/sh\necho Apache/@VERSION@\n", 0o644),
-        ("LICENSE", "Do as you like.\n", 0o644),
-    ];
-    for (name, text, mode) in files {
+    for (name, bytes) in [files, &same].concat() {
         let mut header = tar::Header::new_ustar();
-        header.set_size(text.len() as u64);
-        header.set_mode(mode);
+        header.set_size(bytes.len() as u64);
+        header.set_mode(if name == "configure" { 0o755 } else { 0o644 });
         header.set_cksum();
-        tar.append_data(&mut header, format!("{top}/{name}"), text.as_bytes()).unwrap();
+        tar.append_data(&mut header, format!("httpd-{version}/{name}"), bytes).unwrap();
     }
     gzip(&tar.into_inner().unwrap())
 }
