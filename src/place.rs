@@ -238,6 +238,32 @@ pub struct Work {
 }
 
 impl Work {
+    /// A fresh one below `parent`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn below(parent: &Path) -> Result<Self> {
+        let scratch = Scratch::below(parent, WORK)?;
+        let (fresh, name) = (scratch.path().join("lock"), scratch.path().join(IN_USE));
+        let lock = || {
+            let file = File::create(&fresh)?;
+            file.lock()?;
+            // Only now may others judge it.
+            std::fs::rename(&fresh, &name)?;
+            Ok(file)
+        };
+        let in_use = lock().map_err(Error::io(Kind::Install, "lock", &name))?;
+        Ok(Self { scratch, _in_use: in_use })
+    }
+
+    /// One for a moment, in the folder for temporary files.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn temporary() -> Result<Self> {
+        Self::below(&std::env::temp_dir())
+    }
+
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -277,19 +303,17 @@ fn try_work_folder(parent: &Path, env: &Env) -> std::result::Result<Work, String
     }
     std::fs::create_dir_all(parent).map_err(|error| error.to_string())?;
     remove_dead(parent);
-    let scratch = Scratch::below(parent, WORK)
+    let work = Work::below(parent)
         .map_err(|error| error.causes().first().cloned().unwrap_or_else(|| error.to_string()))?;
-    let in_use = File::create(scratch.path().join(IN_USE)).map_err(|error| error.to_string())?;
-    in_use.lock().map_err(|error| error.to_string())?;
     // Passable, so that the closing check's server can drop its privileges.
     let mode = std::fs::Permissions::from_mode(0o711);
-    std::fs::set_permissions(scratch.path(), mode).map_err(|error| error.to_string())?;
-    let script = scratch.path().join("probe.sh");
+    std::fs::set_permissions(work.path(), mode).map_err(|error| error.to_string())?;
+    let script = work.path().join("probe.sh");
     std::fs::write(&script, "#!/bin/sh\nexit 0\n").map_err(|error| error.to_string())?;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))
         .map_err(|error| error.to_string())?;
     match Program::new(&script).envs(env.for_build()).output(Kind::Configure) {
-        Ok(output) if output.status.success() => Ok(Work { scratch, _in_use: in_use }),
+        Ok(output) if output.status.success() => Ok(work),
         _ => Err("programs do not run there (mounted `noexec`?)".into()),
     }
 }

@@ -11,9 +11,9 @@ use crate::cli::RequestArgs;
 use crate::engine;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
-use crate::place::{self, Place};
+use crate::place::{self, Place, Work};
 use crate::plan::{Plan, Tls};
-use crate::process::{Program, Scratch};
+use crate::process::Program;
 use crate::python::{self, Python};
 use crate::report::size;
 
@@ -142,7 +142,7 @@ pub(super) fn require(plan: &Plan<'_>, env: &Env) -> Result<()> {
 /// Whether the compiler makes a program that runs.
 fn links(cc: &Path, env: &Env, family: Family) -> Finding {
     let test = || -> Result<Option<String>> {
-        let scratch = Scratch::below(&std::env::temp_dir(), "mod_wsgi-httpd-cc-")?;
+        let scratch = Work::temporary()?;
         let source = scratch.path().join("test.c");
         std::fs::write(&source, "#include <stdio.h>\n#include <pthread.h>\nint main(void) { return puts(\"works\") < 0; }\n")
             .map_err(Error::io(Kind::Configure, "write", &source))?;

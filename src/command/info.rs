@@ -1,6 +1,6 @@
 //! `info`: facts of the installed httpd for scripts, each by name.
 
-use prefix::{BuildVars, Manifest};
+use prefix::Manifest;
 use serde_json::{Map, Value};
 
 use super::{Context, ROOT};
@@ -33,7 +33,6 @@ fn facts(context: &Context<'_>, args: &InfoArgs) -> Result<Map<String, Value>> {
     let record = base.record()?;
     let folder = base.tree(&record.plan);
     let tree = Tree::at(&folder);
-    let vars: BuildVars = tree.build_vars()?;
     let at = |below: &str| Value::from(tree.prefix.join(below).display().to_string());
     let (mpms, modules) = modules(&Manifest::read(&folder)?);
     let version = |name: &str| {
@@ -55,7 +54,6 @@ fn facts(context: &Context<'_>, args: &InfoArgs) -> Result<Map<String, Value>> {
     add("modulesdir", at("modules"));
     add("sysconfdir", at("conf"));
     add("version", version(ROOT));
-    add("module-magic-number", vars.value("HTTPD_MMN").map_or(Value::Null, Value::from));
     for part in record.components.iter().filter(|part| part.name != ROOT) {
         add(&format!("{}-version", part.name), version(&part.name));
     }

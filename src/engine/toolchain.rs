@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::place::Work;
 use crate::plan::Toolchain;
 use crate::process::Program;
 
@@ -15,6 +16,7 @@ pub fn find_compiler(chosen: Option<&str>, env: &Env) -> Result<PathBuf> {
     let name = match chosen {
         Some(name) => name.to_owned(),
         None => cc::Build::new()
+            .out_dir(Work::temporary()?.path())
             .target(TARGET)
             .host(TARGET)
             .opt_level(2)

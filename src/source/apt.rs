@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::place::Work;
 use crate::process::{Program, Scratch};
 use crate::recipe::SourceFile;
 use crate::report::Report;
@@ -30,7 +31,7 @@ pub(super) struct Folder {
 
 /// Lists of the source archive.
 struct Lists {
-    scratch: Scratch,
+    scratch: Work,
     /// Package to its versions, as listed.
     packages: BTreeMap<String, Vec<Listed>>,
 }
@@ -96,7 +97,7 @@ impl Apt {
             return Ok(Err("this machine configures no suite of a distribution".into()));
         }
         let spinner = self.report.spinner("Fetching", "lists of the distribution's source archive");
-        let scratch = Scratch::below(&std::env::temp_dir(), "mod_wsgi-httpd-apt-")?;
+        let scratch = Work::temporary()?;
         for below in ["lists/partial", "cache/archives/partial", "parts"] {
             let folder = scratch.path().join(below);
             std::fs::create_dir_all(&folder).map_err(Error::io(
@@ -128,7 +129,7 @@ impl Apt {
         Ok(Err(why.to_owned()))
     }
 
-    fn show(&self, scratch: &Scratch, package: &str) -> Result<Vec<Listed>> {
+    fn show(&self, scratch: &Work, package: &str) -> Result<Vec<Listed>> {
         let output =
             self.apt(scratch, "apt-cache").args(["showsrc", package]).output(Kind::Network)?;
         Ok(parse_stanzas(&String::from_utf8_lossy(&output.stdout), package))
@@ -162,7 +163,7 @@ impl Apt {
         Ok(None)
     }
 
-    fn apt(&self, scratch: &Scratch, program: &str) -> Program {
+    fn apt(&self, scratch: &Work, program: &str) -> Program {
         self.apt_in(scratch.path(), program)
     }
 

@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod archive;
+mod commands;
 mod exits;
 mod fetch;
 mod install;
+mod interrupted;
 mod sandbox;
 mod upstream;
