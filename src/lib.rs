@@ -5,6 +5,7 @@
 pub mod apxs;
 pub mod cli;
 pub mod command;
+pub mod digest;
 pub mod engine;
 pub mod env;
 pub mod error;

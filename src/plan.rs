@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::digest::hex;
 use crate::error::{Error, Kind, Result};
 use crate::recipe::{Build, Feature, Recipe, Recipes, Version};
-use crate::stage::verify::hex;
 
 /// Where OpenSSL comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]

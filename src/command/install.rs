@@ -8,11 +8,12 @@ use serde_json::json;
 
 use super::{Context, ROOT, doctor};
 use crate::cli::InstallArgs;
-use crate::engine::{self, Job};
+use crate::engine;
 use crate::error::{Error, Kind, Result};
 use crate::place::{self, Place};
 use crate::plan::Plan;
 use crate::source::Cache;
+use crate::stage::build::Job;
 use crate::stage::{fetch, install};
 
 /// What an install may take over instead of building it.

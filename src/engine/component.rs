@@ -11,13 +11,13 @@ use std::time::Instant;
 
 use prefix::{Manifest, PLACEHOLDER};
 
-use super::Job;
 use super::text::{fill, fill_template, shell_value, without_build_places};
 use crate::error::{Error, Kind, Result};
 use crate::folder::{self, set_mode};
 use crate::plan::{Step, hash_of};
 use crate::process::{Program, check_interrupted};
 use crate::recipe::{Build, Check, Compile, Configure, Install, Placement, ProgramCheck};
+use crate::stage::build::{Job, expect_output};
 use crate::stage::fetch::Fetched;
 use crate::stage::patch::{Patched, patch};
 use crate::stage::unpack::unpack;
@@ -519,23 +519,6 @@ pub(super) fn clean_texts(tree: &Path, work: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Fails unless a check succeeded and printed what it should.
-pub(crate) fn expect_output(
-    what: &str,
-    output: &std::process::Output,
-    expected: &str,
-) -> Result<()> {
-    let printed = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && printed.contains(expected) {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Error::new(Kind::Install, format!("{what} was built, but its check fails"))
-        .detail(format!("expected {expected}"))
-        .detail(format!("found    {}", printed.trim()))
-        .detail(format!("{}, standard error: {}", output.status, said.trim())))
 }
 
 /// Files that match a glob below a folder, sorted.

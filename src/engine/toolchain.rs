@@ -21,6 +21,7 @@ pub fn find_compiler(chosen: Option<&str>, env: &Env) -> Result<PathBuf> {
             .host(TARGET)
             .opt_level(2)
             .cargo_metadata(false)
+            .cargo_warnings(false)
             .try_get_compiler()
             .map(|tool| tool.path().to_string_lossy().into_owned())
             .unwrap_or_else(|_| "cc".to_owned()),

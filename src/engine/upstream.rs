@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 
 use super::component::{build_component, clean_texts};
-use super::{Engine, Job, Staged};
 use crate::error::{Error, Kind, Result};
 use crate::process::check_interrupted;
+use crate::stage::build::{Engine, Job, Staged};
 
 /// The engine by configure and make.
 #[derive(Debug)]

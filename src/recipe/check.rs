@@ -57,6 +57,9 @@ pub(super) fn broken_rule(recipe: &Recipe, file_stem: &str) -> Option<String> {
         if !to_inside {
             return Some(format!("`to = \"{}\"` leaves the tree", install.to));
         }
+        if let Some(name) = install.rename.as_ref().filter(|name| !is_plain_name(name)) {
+            return Some(format!("`rename = \"{name}\"` is not a plain name"));
+        }
         if install.from.is_empty() == install.template.is_none() {
             return Some(format!(
                 "the rule for `{}` needs one of `from` and `template`",
@@ -80,5 +83,10 @@ fn is_sha256(text: &str) -> bool {
 
 /// Plain http is for tests on this machine alone.
 fn is_allowed_address(url: &str) -> bool {
-    ["https://", "file://", "http://127.0.0.1:"].iter().any(|start| url.starts_with(start))
+    let own_port = |rest: &str| {
+        let port = rest.split('/').next().unwrap_or_default();
+        !port.is_empty() && port.chars().all(|c| c.is_ascii_digit())
+    };
+    ["https://", "file://"].iter().any(|start| url.starts_with(start))
+        || url.strip_prefix("http://127.0.0.1:").is_some_and(own_port)
 }

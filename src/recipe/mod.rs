@@ -95,7 +95,7 @@ pub struct SourceFile {
     /// Addresses, `file:` or `https:`, best first.
     #[serde(default)]
     pub urls: Vec<String>,
-    /// SHA-256 of the file, hex.
+    /// SHA-256 of the file, lower-case hex (upper case is read, too).
     pub sha256: String,
     /// SHA-256 of the tar inside, where somebody of us has seen it.
     pub tar_sha256: Option<String>,

@@ -7,8 +7,8 @@ use include_dir::{Dir, include_dir};
 use sha2::{Digest as _, Sha256};
 
 use super::{Recipe, check};
+use crate::digest::{hex, same_digest};
 use crate::error::{Error, Kind, Result};
-use crate::stage::verify::{hex, same_digest};
 
 static RECIPES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/recipes");
 static PATCHES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/patches");
@@ -176,7 +176,10 @@ fn parse(path: &Path, text: &str) -> Result<Recipe> {
         let first = format!("recipe `{}` is wrong", path.display());
         lines.by_ref().fold(Error::new(Kind::Recipe, first), |error, line| error.detail(line))
     };
-    let recipe: Recipe = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let mut recipe: Recipe = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    for file in recipe.releases.iter_mut().flat_map(|release| &mut release.files) {
+        file.sha256.make_ascii_lowercase();
+    }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     match check::broken_rule(&recipe, &stem) {
         Some(rule) => Err(wrong(rule)),

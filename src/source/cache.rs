@@ -6,7 +6,12 @@ use std::fs::File;
 use std::io::{ErrorKind, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use prefix::hash_file;
+
+use crate::digest::same_digest;
 use crate::error::{Error, Kind, Result};
+use crate::recipe::SourceFile;
+use crate::report::Report;
 
 /// A cache folder. Made when first written to.
 #[derive(Clone, Debug)]
@@ -55,6 +60,28 @@ impl Cache {
     #[must_use]
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
+    }
+
+    /// The archive, if it is there and has the pinned digest. One that has
+    /// another is set aside.
+    ///
+    /// # Errors
+    /// When it cannot be read or moved.
+    pub fn whole_archive(&self, file: &SourceFile, report: &Report) -> Result<Option<PathBuf>> {
+        let path = self.archive(&file.sha256);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        if same_digest(&hash_file(&path)?, &file.sha256) {
+            return Ok(Some(path));
+        }
+        let aside = self.set_aside(&path, &file.name)?;
+        report.warn(&format!(
+            "cached {} is damaged; it was set aside as {}",
+            file.name,
+            aside.display()
+        ));
+        Ok(None)
     }
 
     /// A partly fetched archive, locked against other runs.

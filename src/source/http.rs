@@ -2,24 +2,25 @@
 //! cannot be reached is asked once a run, so that a closed network costs
 //! seconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER};
 use reqwest::{StatusCode, Url, redirect};
 use sha2::{Digest as _, Sha256};
 
 use super::cache::{Cache, Partial};
-use crate::env::Env;
+use super::sniff::{is_page, looks_like};
+use crate::digest::{hash_reader, hex, same_digest, wrong_digest};
 use crate::error::{Error, Kind};
 use crate::process::check_interrupted;
 use crate::recipe::SourceFile;
 use crate::report::{Bar, Report};
-use crate::stage::verify::{hash_reader, hex, looks_like, same_digest, wrong_digest};
 
 /// Why a download did not work.
 pub(super) enum Fault {
@@ -41,9 +42,12 @@ impl From<Error> for Fault {
 pub(super) struct Http {
     client: OnceLock<Result<Client, String>>,
     stall: Duration,
-    proxy: Option<String>,
-    /// Hosts that could not be reached, with the reason.
+    /// The client's own rules for proxies, asked again to name the one at fault.
+    proxies: OnceLock<Matcher>,
+    /// Servers (scheme, host, port) that could not be reached, with the reason.
     dead: Mutex<BTreeMap<String, String>>,
+    /// Servers that sent us elsewhere: alive, whatever becomes of the hop.
+    answered: Arc<Mutex<BTreeSet<String>>>,
     report: Report,
 }
 
@@ -62,12 +66,15 @@ impl From<std::io::Error> for Try {
 }
 
 impl Http {
-    pub(super) fn new(stall: Duration, env: &Env, report: Report) -> Self {
-        let proxy = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
-            .iter()
-            .find_map(|name| env.text(name))
-            .map(|address| without_login(&address));
-        Self { client: OnceLock::new(), stall, proxy, dead: Mutex::default(), report }
+    pub(super) fn new(stall: Duration, report: Report) -> Self {
+        Self {
+            client: OnceLock::new(),
+            stall,
+            proxies: OnceLock::new(),
+            dead: Mutex::default(),
+            answered: Arc::default(),
+            report,
+        }
     }
 
     /// Fetches one archive into the cache.
@@ -78,18 +85,18 @@ impl Http {
         cache: &Cache,
     ) -> Result<PathBuf, Fault> {
         if let Some(path) = url.strip_prefix("file://") {
-            return copy_local(Path::new(path), file, cache);
+            return copy_local(Path::new(path), file, cache, &self.report);
         }
         let address = Url::parse(url).map_err(|error| Fault::Absent(error.to_string()))?;
-        let host = address.host_str().unwrap_or_default().to_owned();
-        if let Some(why) = self.dead.lock().ok().and_then(|dead| dead.get(&host).cloned()) {
+        let server = address.origin().ascii_serialization();
+        if let Some(why) = self.dead.lock().ok().and_then(|dead| dead.get(&server).cloned()) {
             return Err(Fault::Absent(why));
         }
         let client = self.client()?;
         let mut partial = cache.partial(&file.sha256)?;
         // Another run may have finished it while we waited for the lock.
-        if cache.archive(&file.sha256).is_file() {
-            return Ok(cache.archive(&file.sha256));
+        if let Some(path) = cache.whole_archive(file, &self.report)? {
+            return Ok(path);
         }
         let bar = self.report.bar("Fetching", &file.name, file.size, true);
         let mut why = String::new();
@@ -105,9 +112,10 @@ impl Http {
                 Err(Try::Never(fault)) => {
                     if let Fault::Absent(text) = &fault
                         && text.starts_with(UNREACHABLE)
+                        && self.answered.lock().is_ok_and(|answered| !answered.contains(&server))
                         && let Ok(mut dead) = self.dead.lock()
                     {
-                        dead.insert(host.clone(), text.clone());
+                        dead.insert(server, text.clone());
                     }
                     return Err(fault);
                 }
@@ -129,7 +137,7 @@ impl Http {
             return std::fs::read(path).ok();
         }
         let address = Url::parse(url).ok()?;
-        if self.dead.lock().ok()?.contains_key(address.host_str()?) {
+        if self.dead.lock().ok()?.contains_key(&address.origin().ascii_serialization()) {
             return None;
         }
         let response = self.client().ok()?.get(address).send().ok()?.error_for_status().ok()?;
@@ -208,7 +216,7 @@ impl Http {
                 request = request.header(IF_RANGE, tag);
             }
         }
-        let response = request.send().map_err(|error| self.judge_failure(&error))?;
+        let response = request.send().map_err(|error| self.judge_failure(url, &error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -247,8 +255,16 @@ impl Http {
                 }
             };
             have += count as u64;
+            if have == count as u64 && is_page(&buffer[..count]) {
+                // A portal or an error page: going on would not make it better.
+                partial.file.write_all(&buffer[..count])?;
+                return Err(Try::Never(Fault::Wrong(Box::new(
+                    Error::new(Kind::Checksum, format!("`{}` is not what was sent", file.name))
+                        .detail(format!("it is {}", looks_like(&buffer[..count])))
+                        .hint("look at the address in a browser, or name a --mirror or --vendor"),
+                ))));
+            }
             if have > file.size {
-                partial.clear()?;
                 let error = Error::new(
                     Kind::Checksum,
                     format!("`{}` is longer than the {} bytes of its recipe", file.name, file.size),
@@ -271,12 +287,12 @@ impl Http {
         Ok(())
     }
 
-    fn judge_failure(&self, error: &reqwest::Error) -> Try {
+    fn judge_failure(&self, url: &Url, error: &reqwest::Error) -> Try {
         let mut text = root_cause(error);
         if error.is_redirect() {
             return Try::Never(Fault::Absent(text));
         }
-        if let Some(proxy) = &self.proxy {
+        if let Some(proxy) = self.proxy_for(url) {
             text.push_str(&format!(" (by way of the proxy {proxy})"));
         }
         if error.is_connect() {
@@ -285,21 +301,36 @@ impl Http {
         Try::Again(text, None)
     }
 
+    /// Address of the proxy on the way, without its login.
+    fn proxy_for(&self, url: &Url) -> Option<String> {
+        let target = url.as_str().parse().ok()?;
+        let proxy = self.proxies.get_or_init(Matcher::from_system).intercept(&target)?;
+        Some(proxy.uri().to_string())
+    }
+
     fn client(&self) -> Result<&Client, Fault> {
-        let client = self
-            .client
-            .get_or_init(|| build_client(self.stall).map_err(|error| root_cause(&error)));
+        let client = self.client.get_or_init(|| {
+            build_client(self.stall, Arc::clone(&self.answered)).map_err(|error| root_cause(&error))
+        });
         client.as_ref().map_err(|why| Fault::Absent(format!("no client: {why}")))
     }
 }
 
-fn build_client(stall: Duration) -> reqwest::Result<Client> {
+fn build_client(
+    stall: Duration,
+    answered: Arc<Mutex<BTreeSet<String>>>,
+) -> reqwest::Result<Client> {
     crate::tls::use_ring();
     Client::builder()
         .user_agent(concat!("mod_wsgi-httpd/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(stall.min(LONGEST_CONNECT))
         .timeout(stall)
-        .redirect(redirect::Policy::custom(|attempt| {
+        .redirect(redirect::Policy::custom(move |attempt| {
+            if let Ok(mut answered) = answered.lock() {
+                answered.extend(
+                    attempt.previous().iter().map(|url| url.origin().ascii_serialization()),
+                );
+            }
             let secure_before = attempt.previous().iter().any(|url| url.scheme() == "https");
             let hops = attempt.previous().len();
             match attempt.url().scheme() {
@@ -313,15 +344,20 @@ fn build_client(stall: Duration) -> reqwest::Result<Client> {
 }
 
 /// A `file:` address: same limits, same digest.
-fn copy_local(path: &Path, file: &SourceFile, cache: &Cache) -> Result<PathBuf, Fault> {
+fn copy_local(
+    path: &Path,
+    file: &SourceFile,
+    cache: &Cache,
+    report: &Report,
+) -> Result<PathBuf, Fault> {
     let mut from = match std::fs::File::open(path) {
         Ok(from) => from,
         Err(error) => return Err(Fault::Absent(error.to_string())),
     };
     let mut partial = cache.partial(&file.sha256)?;
     // Another run may have finished it while we waited for the lock.
-    if cache.archive(&file.sha256).is_file() {
-        return Ok(cache.archive(&file.sha256));
+    if let Some(path) = cache.whole_archive(file, report)? {
+        return Ok(path);
     }
     let disk = |source| Fault::from(Error::io(Kind::Network, "write to", cache.root())(source));
     partial.clear().map_err(disk)?;
@@ -385,17 +421,6 @@ fn root_cause(error: &reqwest::Error) -> String {
     }
 }
 
-/// A proxy's address as it may be shown.
-fn without_login(address: &str) -> String {
-    match (address.find("://"), address.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}{}", &address[..scheme + 3], &address[at + 1..])
-        }
-        (None, Some(at)) => address[at + 1..].to_owned(),
-        _ => address.to_owned(),
-    }
-}
-
 /// Sleeps, but wakes for a signal.
 fn sleep(pause: Duration) {
     let end = Instant::now() + pause;
@@ -412,15 +437,3 @@ const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 const MOST_REDIRECTS: usize = 5;
 /// Bytes a second below which a transfer is given up.
 const SLOWEST: u64 = 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_proxys_login_is_never_shown() {
-        assert_eq!(without_login("http://me:secret@proxy:3128"), "http://proxy:3128");
-        assert_eq!(without_login("me:secret@proxy:3128"), "proxy:3128");
-        assert_eq!(without_login("http://proxy:3128"), "http://proxy:3128");
-    }
-}

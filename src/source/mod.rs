@@ -6,13 +6,18 @@
 mod apt;
 mod cache;
 mod http;
+mod sniff;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-pub use cache::Cache;
+use prefix::hash_file;
 
+pub use cache::Cache;
+pub use sniff::looks_like;
+
+use crate::digest::{same_digest, wrong_digest};
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
 use crate::folder;
@@ -21,7 +26,6 @@ use crate::recipe::{Recipe, SourceFile};
 use crate::report::Report;
 use crate::source::apt::Apt;
 use crate::source::http::{Fault, Http};
-use crate::stage::verify::{hash_reader, same_digest, wrong_digest};
 
 /// A kind of origin.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, clap::ValueEnum)]
@@ -88,6 +92,17 @@ pub struct Found {
     pub origin: String,
 }
 
+impl Found {
+    /// Whether it comes, or came once, from the distribution's archive.
+    #[must_use]
+    pub fn is_of_distribution(&self) -> bool {
+        self.origin.starts_with(DISTRIBUTION)
+    }
+}
+
+/// Start of the origin of what apt brought.
+const DISTRIBUTION: &str = "distribution:";
+
 /// What an origin says.
 pub enum Answer {
     /// Here it is.
@@ -111,7 +126,7 @@ impl Sources {
     /// Prepares the origins; nothing is asked yet.
     #[must_use]
     pub fn new(settings: Settings, cache: Cache, env: &Env, report: &Report) -> Self {
-        let http = Http::new(settings.stall, env, report.clone());
+        let http = Http::new(settings.stall, report.clone());
         let apt = Apt::new(env.clone(), settings.suites.clone(), report.clone());
         Self { settings, cache, http, apt, report: report.clone() }
     }
@@ -235,7 +250,7 @@ impl Sources {
             )
             .hint("replace it by the archive itself"));
         }
-        match digest_of(&path)? {
+        match hash_file(&path)? {
             found if same_digest(&found, &file.sha256) => {
                 Ok(Answer::Found(Found { path, origin: "vendor".into() }))
             }
@@ -244,21 +259,11 @@ impl Sources {
     }
 
     fn ask_cache(&self, file: &SourceFile) -> Result<Answer> {
-        let path = self.cache.archive(&file.sha256);
-        if !path.is_file() {
+        let Some(path) = self.cache.whole_archive(file, &self.report)? else {
             return Ok(Answer::Absent("not in the cache".into()));
-        }
-        if same_digest(&digest_of(&path)?, &file.sha256) {
-            let origin = self.cache.origin(&file.sha256).unwrap_or_else(|| "cache".into());
-            return Ok(Answer::Found(Found { path, origin }));
-        }
-        let aside = self.cache.set_aside(&path, &file.name)?;
-        self.report.warn(&format!(
-            "cached {} is damaged; it was set aside as {}",
-            file.name,
-            aside.display()
-        ));
-        Ok(Answer::Absent("its copy in the cache was damaged".into()))
+        };
+        let origin = self.cache.origin(&file.sha256).unwrap_or_else(|| "cache".into());
+        Ok(Answer::Found(Found { path, origin }))
     }
 
     fn download(&self, urls: &[String], file: &SourceFile) -> Result<Answer> {
@@ -290,7 +295,7 @@ impl Sources {
             Ok(folder) => folder,
             Err(why) => return Ok(Answer::Absent(format!("source package {package}: {why}"))),
         };
-        let origin = format!("distribution:{}", folder.version);
+        let origin = format!("{DISTRIBUTION}{}", folder.version);
         for signature in std::fs::read_dir(folder.scratch.path()).into_iter().flatten().flatten() {
             if signature.path().extension().is_some_and(|ending| ending == "asc") {
                 self.cache.keep_signature(&signature.path(), &file.sha256)?;
@@ -299,13 +304,4 @@ impl Sources {
         let path = self.cache.adopt(&folder.archive, &file.sha256, &origin)?;
         Ok(Answer::Found(Found { path, origin }))
     }
-}
-
-/// SHA-256 of a file.
-fn digest_of(path: &Path) -> Result<String> {
-    std::fs::File::open(path).and_then(|mut file| hash_reader(&mut file)).map_err(Error::io(
-        Kind::Network,
-        "read",
-        path,
-    ))
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::digest::same_digest;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{Lock, Locked};
 use crate::plan::{Plan, Step};
@@ -74,6 +75,8 @@ pub fn fetch<'r>(
 struct Candidate<'r> {
     release: &'r Release,
     origins: Vec<Origin>,
+    /// Not below the minimum safe version, or let in by the user.
+    trusted: bool,
 }
 
 fn fetch_step<'r>(
@@ -87,14 +90,17 @@ fn fetch_step<'r>(
     let locked = lock.map(|lock| locked_entry(lock, recipe)).transpose()?;
     let candidates = candidates(step, locked, sources, allow_vulnerable)?;
     let mut tried: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for Candidate { release, origins } in candidates {
+    for Candidate { release, origins, trusted } in candidates {
         let mut wrong = None;
         for origin in origins {
             for file in &release.files {
-                if locked.is_some_and(|locked| !file.sha256.eq_ignore_ascii_case(&locked.sha256)) {
+                if locked.is_some_and(|locked| !same_digest(&file.sha256, &locked.sha256)) {
                     continue;
                 }
                 match sources.ask(origin, recipe, file)? {
+                    // A cache keeps what --allow-vulnerable once let in.
+                    Answer::Found(found)
+                        if origin == Origin::Cache && !trusted && !found.is_of_distribution() => {}
                     Answer::Found(Found { path, origin }) => {
                         report.step(
                             "Fetched",
@@ -157,7 +163,20 @@ fn candidates<'r>(
             .detail(format!("minimum safe version: {}", recipe.minimum_safe))
             .hint("add --allow-vulnerable if it must be this one"));
         }
-        candidates.push(Candidate { release, origins });
+        if let Some(locked) = locked
+            && !release.files.iter().any(|file| same_digest(&file.sha256, &locked.sha256))
+        {
+            return Err(Error::new(
+                Kind::Recipe,
+                format!(
+                    "the lock file's digest of {} {} is not pinned",
+                    recipe.name, release.version
+                ),
+            )
+            .detail(format!("locked {}", locked.sha256))
+            .hint("the recipes have changed: write a new lock file without --locked"));
+        }
+        candidates.push(Candidate { release, origins, trusted });
     }
     if let (Some(chosen), true) = (chosen, candidates.is_empty()) {
         let known: Vec<&str> =

@@ -7,13 +7,13 @@ use std::path::Path;
 
 use prefix::{Base, Component, Manifest, Record};
 
-use crate::engine::{Job, Staged};
 use crate::error::{Error, Kind, Result};
 use crate::folder;
 use crate::lock;
 use crate::plan::{Tls, hash_of};
 use crate::process::{Program, Scratch};
 use crate::recipe::{Check, Placement};
+use crate::stage::build::{Job, Staged};
 use crate::stage::{fetch, link, smoke};
 
 /// Hash that names the tree: the request and what was fetched for it.

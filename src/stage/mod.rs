@@ -3,6 +3,7 @@
 //! `unpack` a [`unpack::Source`], `patch` a [`patch::Patched`], the engine a
 //! staged tree, `install` a switched prefix.
 
+pub mod build;
 pub mod fetch;
 pub mod install;
 pub mod link;

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use reqwest::Version;
 use reqwest::blocking::{Client, ClientBuilder};
 
-use crate::engine::expect_output;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
 use crate::folder::set_mode;
 use crate::process::{Program, Running, check_interrupted};
 use crate::recipe::RunCheck;
 use crate::report::Report;
+use crate::stage::build::expect_output;
 use crate::stage::link::{self, Linkage};
 
 /// How far the check came.

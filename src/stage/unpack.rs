@@ -52,7 +52,8 @@ impl Refusal {
 
     fn in_archive(self, archive: &str) -> Error {
         let shown: String = self.entry.chars().take(120).flat_map(char::escape_default).collect();
-        Error::new(Kind::Unpack, format!("`{archive}` was refused: {}", self.why))
+        let why: String = self.why.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        Error::new(Kind::Unpack, format!("`{archive}` was refused: {why}"))
             .detail(format!("entry: {shown}"))
             .hint("nothing was written; get the archive from another source")
     }
@@ -167,18 +168,22 @@ impl<'a> Judge<'a> {
     /// Each path once, and nothing below a path that is not a folder.
     fn add(&mut self, path: &str, item: Item) -> std::result::Result<(), Refusal> {
         for (at, _) in path.match_indices('/') {
-            match self.seen.get(&path[..at]) {
-                None => drop(self.seen.insert(path[..at].to_owned(), Item::Folder)),
+            let parent = &path[..at];
+            match self.seen.get(parent) {
+                None => self.add_new(parent, Item::Folder)?,
                 Some(Item::Folder) => {}
                 Some(_) => return Err(Refusal::new(path, "it lies below a file or link")),
             }
         }
-        let folded = path.to_lowercase();
         match self.seen.get(path) {
-            Some(Item::Folder) if item == Item::Folder => return Ok(()),
-            Some(_) => return Err(Refusal::new(path, "its name stands twice")),
-            None => {}
+            Some(Item::Folder) if item == Item::Folder => Ok(()),
+            Some(_) => Err(Refusal::new(path, "its name stands twice")),
+            None => self.add_new(path, item),
         }
+    }
+
+    fn add_new(&mut self, path: &str, item: Item) -> std::result::Result<(), Refusal> {
+        let folded = path.to_lowercase();
         if let Some(other) = self.folded.get(&folded) {
             let why = format!("its name differs from `{other}` in case alone");
             return Err(Refusal::new(path, why));
@@ -218,11 +223,17 @@ fn resolve(path: &str, target: &str) -> Option<String> {
     }
     let mut parts: Vec<&str> = path.split('/').collect();
     parts.pop();
+    let mut named = false;
     for part in target.split('/') {
         match part {
             "" | "." => {}
+            // After a name it would go up from where a link of that name leads.
+            ".." if named => return None,
             ".." => drop(parts.pop()?),
-            part => parts.push(part),
+            part => {
+                named = true;
+                parts.push(part);
+            }
         }
     }
     Some(parts.join("/"))
@@ -234,13 +245,20 @@ fn check_sizes<R: Read>(entry: &mut Entry<'_, R>, name: &str) -> std::result::Re
     let Ok(plain) = entry.header().entry_size() else {
         return Err(Refusal::new(name, "its size is not a number"));
     };
-    let mut extended = None;
+    // Of a binary number the reader takes the last 64 bits only.
+    let field = entry.header().as_old().size;
+    if field[0] & 0x80 != 0 && field[..4] != [0x80, 0, 0, 0] {
+        return Err(Refusal::new(name, "its size is not a number"));
+    }
+    let plain_text = plain.to_string();
     let unreadable = |_| Refusal::new(name, "its extended header cannot be read");
     if let Some(pairs) = entry.pax_extensions().map_err(unreadable)? {
         for pair in pairs {
             let pair = pair.map_err(unreadable)?;
             match pair.key_bytes() {
-                b"size" => extended = Some(pair.value_bytes().to_owned()),
+                b"size" if pair.value_bytes() != plain_text.as_bytes() => {
+                    return Err(Refusal::new(name, "its two headers give different sizes"));
+                }
                 key if key.starts_with(b"GNU.sparse") => {
                     return Err(Refusal::new(name, "it is a sparse file"));
                 }
@@ -248,12 +266,7 @@ fn check_sizes<R: Read>(entry: &mut Entry<'_, R>, name: &str) -> std::result::Re
             }
         }
     }
-    match extended {
-        Some(text) if text != plain.to_string().as_bytes() => {
-            Err(Refusal::new(name, "its two headers give different sizes"))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// A relative path of plain parts, without its trailing slash.

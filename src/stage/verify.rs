@@ -11,9 +11,11 @@ use flate2::bufread::GzDecoder;
 use lzma_rust2::XzReader;
 use sha2::{Digest as _, Sha256};
 
+use crate::digest::{hash_reader, hex, same_digest, wrong_digest};
 use crate::error::{Error, Kind, Result};
 use crate::process::check_interrupted;
 use crate::recipe::SourceFile;
+use crate::source::looks_like;
 use crate::stage::fetch::Tarball;
 
 /// An archive whose bytes are the pinned ones, as an open, plain tar file.
@@ -149,63 +151,6 @@ fn copy_hashed(
         }
         hasher.update(&buffer[..count]);
         to.write_all(&buffer[..count]).map_err(Error::io(Kind::Unpack, "unpack", name))?;
-    }
-}
-
-/// SHA-256 of all bytes, in lower-case hex.
-///
-/// # Errors
-/// When reading fails.
-pub fn hash_reader(reader: &mut impl Read) -> std::io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        let count = reader.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(&buffer[..count]);
-    }
-    Ok(hex(&hasher.finalize()))
-}
-
-/// Whether two digests are the same; upper case is accepted.
-#[must_use]
-pub fn same_digest(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
-}
-
-/// Lower-case hex.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The error for bytes that are not the pinned ones.
-#[must_use]
-pub fn wrong_digest(what: &str, expected: &str, found: &str) -> Error {
-    Error::new(Kind::Checksum, format!("checksum of `{what}` is wrong"))
-        .detail(format!("expected {expected}"))
-        .detail(format!("found    {found}"))
-        .hint("delete it, or pass another source with --mirror or --vendor")
-}
-
-/// What bytes look like to a person who expected an archive.
-#[must_use]
-pub fn looks_like(start: &[u8]) -> &'static str {
-    match start {
-        [] => "empty",
-        [0x1f, 0x8b, ..] => "a gzip file",
-        [b'B', b'Z', b'h', ..] => "a bzip2 file",
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => "an xz file",
-        [b'P', b'K', 3, 4, ..] => "a zip file",
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => "a zstd file",
-        [0x7f, b'E', b'L', b'F', ..] => "an ELF file",
-        _ if start.trim_ascii_start().starts_with(b"<") => "an HTML or XML page",
-        _ if start.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => {
-            "plain text"
-        }
-        _ => "data of an unknown kind",
     }
 }
 

@@ -10,8 +10,7 @@ fn result_of(sandbox: &Sandbox, args: &[&str]) -> Value {
     let prefix = sandbox.prefix();
     let place = ["--json", "--prefix", prefix.to_str().unwrap()];
     let outcome = sandbox.run(&[args, &place].concat()).expect(0);
-    let lines = outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
-    let last: Value = lines.last().unwrap();
+    let last: Value = serde_json::from_str(outcome.stdout.lines().last().unwrap()).unwrap();
     assert_eq!(last["event"], "result");
     last
 }

@@ -1,13 +1,21 @@
 //! The installer as its users see it: the real program in a folder of its own,
 //! first with a tiny httpd that builds in a moment, then with the real one.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test is the caller: it starts programs, and fails when it cannot go on"
+)]
 
 mod archive;
 mod commands;
 mod exits;
 mod fetch;
+mod house;
 mod install;
 mod interrupted;
+mod real;
 mod sandbox;
 mod upstream;

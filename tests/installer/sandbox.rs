@@ -81,7 +81,6 @@ impl Sandbox {
 
     /// The program in the sandbox: its recipes, its cache, an environment of
     /// nothing but the search path and folders of its own.
-    #[expect(clippy::disallowed_methods, reason = "the tests are the caller")]
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program());
         command
@@ -121,7 +120,6 @@ impl Sandbox {
     }
 
     /// Runs the program by way of another one.
-    #[expect(clippy::disallowed_methods, reason = "the tests are the caller")]
     pub(crate) fn through(&self, wrapper: &[&str], args: &[&str]) -> Outcome {
         let inner = self.command(args);
         let mut outer = Command::new(wrapper[0]);
@@ -155,7 +153,6 @@ impl Sandbox {
     }
 
     /// A virtual environment of the machine's Python.
-    #[expect(clippy::disallowed_methods, reason = "the tests are the caller")]
     pub(crate) fn venv(&self, name: &str) -> PathBuf {
         let folder = self.path(name);
         let status = Command::new("python3")
@@ -176,7 +173,6 @@ impl Sandbox {
     }
 
     /// What the installed tiny httpd says its version is.
-    #[expect(clippy::disallowed_methods, reason = "the tests are the caller")]
     pub(crate) fn installed_version(&self) -> String {
         let output = Command::new(self.prefix().join("bin/httpd")).arg("-v").output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -275,7 +271,6 @@ pub(crate) fn names_in(folder: &Path) -> Vec<String> {
 }
 
 /// Whether this user may have mounts and networks of its own.
-#[expect(clippy::disallowed_methods, reason = "the tests are the caller")]
 pub(crate) fn may_unshare() -> bool {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--net", "true"]).stderr(Stdio::null());

@@ -1,10 +1,14 @@
 //! A web server on the loopback interface that misbehaves as told.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// One request, as the server saw it.
 #[derive(Clone, Debug)]
@@ -37,24 +41,62 @@ pub(crate) enum Part {
 /// A server that runs until the test ends.
 pub(crate) struct Upstream {
     port: u16,
+    scheme: &'static str,
     requests: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+/// How a server is spoken to.
+pub(crate) enum Door {
+    Plain,
+    Tls(Arc<ServerConfig>),
+    /// A proxy, and the server behind it in one: TLS after a CONNECT.
+    Tunnel(Arc<ServerConfig>),
 }
 
 impl Upstream {
     /// Starts it; `answer` makes each answer, head and all. The connection is
     /// closed after it.
     pub(crate) fn start(answer: impl Fn(&Request) -> Vec<Part> + Send + Sync + 'static) -> Self {
+        Self::start_behind(Door::Plain, answer)
+    }
+
+    /// The same with another door.
+    pub(crate) fn start_behind(
+        door: Door,
+        answer: impl Fn(&Request) -> Vec<Part> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        let scheme = if matches!(door, Door::Tls(_)) { "https" } else { "http" };
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (seen, counter) = (Arc::clone(&requests), Arc::clone(&connections));
+        let shared = Arc::new((door, answer));
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                thread::spawn(move || serve(stream, &seen, &*answer));
+            for mut stream in listener.incoming().flatten() {
+                counter.fetch_add(1, Ordering::SeqCst);
+                let (seen, shared) = (Arc::clone(&seen), Arc::clone(&shared));
+                thread::spawn(move || {
+                    let (door, answer) = &*shared;
+                    let config = match door {
+                        Door::Plain => return serve(stream, &seen, answer),
+                        Door::Tls(config) => config,
+                        Door::Tunnel(config) => {
+                            if read_request(&mut stream, &seen).is_none()
+                                || stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").is_err()
+                            {
+                                return;
+                            }
+                            config
+                        }
+                    };
+                    let session = ServerConnection::new(Arc::clone(config)).unwrap();
+                    serve(StreamOwned::new(session, stream), &seen, answer);
+                });
             }
         });
-        Self { port, requests }
+        Self { port, scheme, requests, connections }
     }
 
     /// A server with one file at every path.
@@ -63,21 +105,32 @@ impl Upstream {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        self.url_as("127.0.0.1", path)
+    }
+
+    /// Its address under another name of this machine.
+    pub(crate) fn url_as(&self, host: &str, path: &str) -> String {
+        format!("{}://{host}:{}{path}", self.scheme, self.port)
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
+
+    /// Paths asked for, in order.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.requests().into_iter().map(|request| request.path).collect()
+    }
+
+    /// Connections made, whether anything was asked or not.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
 }
 
-fn serve(
-    mut stream: TcpStream,
-    seen: &Mutex<Vec<Request>>,
-    answer: &dyn Fn(&Request) -> Vec<Part>,
-) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-    let Some(first) = lines.next() else { return };
+fn read_request(stream: &mut impl Read, seen: &Mutex<Vec<Request>>) -> Option<Request> {
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let first = lines.next()?;
     let headers = lines
         .take_while(|line| !line.is_empty())
         .filter_map(|line| {
@@ -86,23 +139,75 @@ fn serve(
         })
         .collect();
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-    let request = {
-        let mut seen = seen.lock().unwrap();
-        let request = Request { path, headers, before: seen.len() };
-        seen.push(request.clone());
-        request
-    };
+    let mut seen = seen.lock().unwrap();
+    let request = Request { path, headers, before: seen.len() };
+    seen.push(request.clone());
+    Some(request)
+}
+
+fn serve(
+    mut stream: impl Read + Write,
+    seen: &Mutex<Vec<Request>>,
+    answer: &impl Fn(&Request) -> Vec<Part>,
+) {
+    let Some(request) = read_request(&mut stream, seen) else { return };
     for part in answer(&request) {
         match part {
             Part::Bytes(bytes) => {
                 // The client may have had enough.
-                if stream.write_all(&bytes).is_err() {
+                if stream.write_all(&bytes).and_then(|()| stream.flush()).is_err() {
                     return;
                 }
             }
             Part::Pause(time) => thread::sleep(time),
         }
     }
+}
+
+/// Somebody who signs certificates.
+pub(crate) fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // By default all are called the same, and a name finds the issuer.
+    params.distinguished_name.push(DnType::CommonName, "an authority");
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A server with a certificate that somebody signed.
+pub(crate) fn signed_by(
+    issuer: &CertifiedIssuer<'_, KeyPair>,
+    params: &CertificateParams,
+) -> Arc<ServerConfig> {
+    let key = KeyPair::generate().unwrap();
+    server_config(&params.signed_by(&key, issuer).unwrap(), &key)
+}
+
+/// What a certificate for those names says.
+pub(crate) fn certificate_for(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    CertificateParams::new(names).unwrap()
+}
+
+/// A server with a certificate that nobody signed but itself, and that
+/// certificate.
+pub(crate) fn self_signed(params: &CertificateParams) -> (Arc<ServerConfig>, String) {
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    (server_config(&certificate, &key), certificate.pem())
+}
+
+fn server_config(certificate: &rcgen::Certificate, key: &KeyPair) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )
+        .unwrap();
+    Arc::new(config)
 }
 
 /// An answer with a head and a body.

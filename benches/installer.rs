@@ -1,0 +1,449 @@
+//! The installer beside `pip install` of mod_wsgi-httpd from its source
+//! package, on the same machine in the same run: time, processor time, memory.
+//! No argument measures every row, names of rows measure these; README.md in
+//! this folder says what is needed. Nothing is downloaded within a measured
+//! time, and both start from the same archives.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a benchmark that cannot go on stops"
+)]
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use flate2::read::GzDecoder;
+use mod_wsgi_httpd::lock::{self, Lock};
+use mod_wsgi_httpd::python::Python;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use serde_json::Value;
+
+/// What can be measured, by the name that picks it.
+const ROWS: [(&str, Measure); 4] =
+    [("pip", pip), ("same", same), ("everything", everything), ("idle", idle)];
+
+type Measure = fn(&Bench) -> Vec<Row>;
+
+/// Source package of the original.
+const SDIST: &str = "MOD_WSGI_HTTPD_SDIST";
+/// Runs of the installer when there is nothing to do.
+const IDLE_RUNS: u32 = 20;
+/// Highest memory that the installer itself may take.
+const MOST_MEMORY: f64 = 100.0;
+/// Unit of processor times in `/proc`, the same on all supported machines.
+const TICKS_PER_SECOND: f64 = 100.0;
+/// Variables by which one side would build otherwise than the other.
+const FOREIGN: [&str; 6] = ["CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "MAKEFLAGS", "VIRTUAL_ENV"];
+/// The nearest to the original on a machine with OpenSSL's headers.
+const SAME: [&str; 3] = ["--tls", "system", "--features=-http2"];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        println!("run by `cargo bench`, not by `cargo test`");
+        return;
+    }
+    let chosen = chosen(&arguments);
+    let bench = Bench::new();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let rows: Vec<Row> = chosen.iter().flat_map(|(_, measure)| measure(&bench)).collect();
+    print_table(&rows, &load);
+    for name in ["same", "everything"].into_iter().filter(|name| is_in(name, &chosen)) {
+        println!("\nBuilt in `{name}`: {}.", components(&bench.base(name)));
+    }
+    if is_in("pip", &chosen) && is_in("same", &chosen) {
+        print_modules(&bench);
+    }
+}
+
+fn chosen(arguments: &[String]) -> Vec<(&'static str, Measure)> {
+    let names: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|name| !name.starts_with("--")).collect();
+    let known = ROWS.map(|(name, _)| name);
+    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+        panic!("there is no row `{name}`; known: {}", known.join(", "));
+    }
+    ROWS.into_iter().filter(|(name, _)| names.is_empty() || names.contains(name)).collect()
+}
+
+fn is_in(name: &str, chosen: &[(&str, Measure)]) -> bool {
+    chosen.iter().any(|(known, _)| *known == name)
+}
+
+// The rows.
+
+/// The original: everything is compiled while pip prepares its metadata.
+/// What pip needs for that is installed before, so that no network is timed.
+fn pip(bench: &Bench) -> Vec<Row> {
+    let sdist = sdist();
+    let venv = bench.fresh_venv("pip");
+    let python = venv.join("bin/python");
+    let mut tools = command(&python);
+    tools.args(["-m", "pip", "install", "setuptools", "wheel"]);
+    bench.run("pip-tools", &mut tools);
+    let mut install = command(&python);
+    install.args(["-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-cache-dir"]);
+    let cost = bench.run("pip", install.arg(sdist));
+    vec![Row { what: "`pip install` of mod_wsgi-httpd".into(), cost, target: Target::Yardstick }]
+}
+
+/// The packages that the original builds, and expat, which it takes from the
+/// machine.
+fn same(bench: &Bench) -> Vec<Row> {
+    let releases = bench.fill_vendor();
+    let mut options: Vec<String> = SAME.map(str::to_owned).into();
+    for release in releases {
+        options.extend(["--release".to_owned(), release]);
+    }
+    let cost = bench.install_cold("same", &options);
+    vec![Row { what: "the same four packages".into(), cost, target: Target::OfOriginal(0.45) }]
+}
+
+/// What `install` builds unless told otherwise.
+fn everything(bench: &Bench) -> Vec<Row> {
+    bench.fill_vendor();
+    let cost = bench.install_cold("everything", &[]);
+    let what = "everything, private OpenSSL too".into();
+    vec![Row { what, cost, target: Target::OfOriginal(1.0) }]
+}
+
+/// Installs again what `everything` has left, which is built if it is not
+/// there; by its prefix, then by its virtual environment.
+fn idle(bench: &Bench) -> Vec<Row> {
+    if !bench.base("everything").join("current").exists() {
+        everything(bench);
+    }
+    let by_prefix = || bench.install("everything", Some(&bench.base("everything")));
+    let by_environment = || bench.install("everything", None);
+    let mut rows = vec![bench.idle_row("nothing to do, `--prefix`", by_prefix)];
+    rows.push(bench.idle_row("nothing to do, `VIRTUAL_ENV`", by_environment));
+    rows
+}
+
+/// Where everything lies: kept until `cargo clean`, so that the archives and
+/// the last trees can be used again.
+struct Bench {
+    home: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("installer-bench");
+        std::fs::create_dir_all(&home).unwrap();
+        Self { home }
+    }
+
+    fn venv(&self, name: &str) -> PathBuf {
+        self.home.join(name).join("venv")
+    }
+
+    /// Base folder of the tree that a row installs.
+    fn base(&self, name: &str) -> PathBuf {
+        self.venv(name).join(Python::BASE)
+    }
+
+    fn vendor(&self) -> PathBuf {
+        self.home.join("vendor")
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.home.join(format!("{name}.log"))
+    }
+
+    /// A new virtual environment in an otherwise empty folder.
+    fn fresh_venv(&self, name: &str) -> PathBuf {
+        let folder = self.home.join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+        std::fs::create_dir(&folder).unwrap();
+        let venv = self.venv(name);
+        self.run(&format!("{name}-venv"), command("python3").args(["-m", "venv"]).arg(&venv));
+        venv
+    }
+
+    /// Unpacks the original's archives into the vendor folder and adds what is
+    /// missing for a full install. Answers the original's releases.
+    fn fill_vendor(&self) -> Vec<String> {
+        let vendor = self.vendor();
+        std::fs::create_dir_all(&vendor).unwrap();
+        let releases = unpack_archives(&sdist(), &vendor);
+        let fill = || {
+            let mut fill = command(PROGRAM);
+            fill.arg("vendor").arg(&vendor).arg("--vendor").arg(&vendor);
+            fill.arg("--cache").arg(self.home.join("downloads"));
+            fill
+        };
+        if self.try_run("vendor", fill().arg("--offline")).is_none() {
+            self.run("vendor", &mut fill());
+        }
+        releases
+    }
+
+    /// `install` from the vendor folder, with a cache of the row's own: into a
+    /// prefix, or the row's virtual environment as if that was active.
+    fn install(&self, name: &str, prefix: Option<&Path>) -> Command {
+        let mut install = command(PROGRAM);
+        install.args(["install", "--offline", "--vendor"]).arg(self.vendor());
+        install.arg("--cache").arg(self.home.join(name).join("cache"));
+        match prefix {
+            Some(prefix) => install.arg("--prefix").arg(prefix),
+            None => install.env("VIRTUAL_ENV", self.venv(name)),
+        };
+        install
+    }
+
+    /// Installs under a new virtual environment with an empty cache.
+    fn install_cold(&self, name: &str, options: &[String]) -> Cost {
+        self.fresh_venv(name);
+        self.run(name, self.install(name, Some(&self.base(name))).args(options))
+    }
+
+    /// The median wall time of runs that find nothing to do; a first run, not
+    /// measured, warms up.
+    fn idle_row(&self, what: &str, install: impl Fn() -> Command) -> Row {
+        self.run("idle", &mut install());
+        let costs: Vec<Cost> = (0..IDLE_RUNS)
+            .map(|_| {
+                let cost = self.run("idle", &mut install());
+                let said = std::fs::read_to_string(self.log("idle")).unwrap();
+                assert!(said.contains("nothing to do"), "there was something to do: {said}");
+                cost
+            })
+            .collect();
+        Row { what: what.into(), cost: Cost::typical(&costs), target: Target::Seconds(0.2) }
+    }
+
+    /// Runs a command to its end; stops the benchmark if it fails.
+    fn run(&self, name: &str, command: &mut Command) -> Cost {
+        self.try_run(name, command)
+            .unwrap_or_else(|| panic!("`{name}` failed; see {}", self.log(name).display()))
+    }
+
+    /// Runs a command and measures it. `None` when it fails.
+    fn try_run(&self, name: &str, command: &mut Command) -> Option<Cost> {
+        let log = File::create(self.log(name)).unwrap();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let cpu = cpu_of_children();
+        let begin = Instant::now();
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let peak = peak_until_end(child.id());
+        let wall = begin.elapsed().as_secs_f64();
+        let status = child.wait().unwrap();
+        let cpu = cpu_of_children() - cpu;
+        if name != "idle" {
+            eprintln!("{name}: {wall:.1} s, {status}");
+        }
+        status.success().then_some(Cost { wall, cpu, peak })
+    }
+}
+
+/// The installer, built with the profile of benchmarks: that of a release.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mod_wsgi-httpd");
+
+/// A command that sees what a user who sets nothing would let it see.
+fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn sdist() -> PathBuf {
+    let path = std::env::var_os(SDIST).map(PathBuf::from);
+    let path = path.unwrap_or_else(|| panic!("set {SDIST} to mod_wsgi_httpd-2.4.69.1.tar.gz"));
+    assert!(path.is_file(), "{SDIST} names `{}`, which is no file", path.display());
+    path.canonicalize().unwrap()
+}
+
+/// Unpacks the archives inside the source package; answers `name=version` of
+/// each. The installer checks their digests.
+fn unpack_archives(sdist: &Path, vendor: &Path) -> Vec<String> {
+    let mut package = tar::Archive::new(GzDecoder::new(File::open(sdist).unwrap()));
+    let mut releases = Vec::new();
+    for entry in package.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !path.parent().is_some_and(|folder| folder.ends_with("upstream")) {
+            continue;
+        }
+        let Some((part, version)) =
+            name.strip_suffix(".tar.gz").and_then(|stem| stem.rsplit_once('-'))
+        else {
+            continue;
+        };
+        std::io::copy(&mut entry, &mut File::create(vendor.join(&*name)).unwrap()).unwrap();
+        releases.push(format!("{part}={version}"));
+    }
+    assert!(!releases.is_empty(), "{} holds no archives", sdist.display());
+    releases
+}
+
+// Measuring.
+
+/// What a run took.
+#[derive(Clone, Copy)]
+struct Cost {
+    /// Seconds.
+    wall: f64,
+    /// Seconds of processors, user and system, of all processes together.
+    cpu: f64,
+    /// Highest memory of the started process itself, in MiB.
+    peak: f64,
+}
+
+impl Cost {
+    /// Median wall time, mean processor time (its unit is coarse), highest
+    /// memory.
+    fn typical(costs: &[Self]) -> Self {
+        let mut walls: Vec<f64> = costs.iter().map(|cost| cost.wall).collect();
+        walls.sort_by(f64::total_cmp);
+        let middle = walls.len() / 2;
+        Self {
+            wall: f64::midpoint(walls[(walls.len() - 1) / 2], walls[middle]),
+            cpu: costs.iter().map(|cost| cost.cpu).sum::<f64>() / f64::from(IDLE_RUNS),
+            peak: highest(costs),
+        }
+    }
+}
+
+fn highest<'c>(costs: impl IntoIterator<Item = &'c Cost>) -> f64 {
+    costs.into_iter().map(|cost| cost.peak).fold(0.0, f64::max)
+}
+
+/// Processor seconds of all children that have ended, and of theirs.
+fn cpu_of_children() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    // The 16th and 17th field; the third is the first after the name.
+    fields.split(' ').skip(13).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>()
+        / TICKS_PER_SECOND
+}
+
+/// Waits until the process ends and leaves it to be reaped. Answers its peak
+/// memory, sampled: what the kernel tells at the end counts its children too.
+fn peak_until_end(pid: u32) -> f64 {
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let sampler = scope.spawn(|| {
+            let mut peak: f64 = 0.0;
+            while !ended.load(Ordering::Relaxed) {
+                peak = peak.max(peak_so_far(pid));
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            peak
+        });
+        let id = WaitId::Pid(Pid::from_raw(pid.try_into().unwrap()).unwrap());
+        waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+        ended.store(true, Ordering::Relaxed);
+        sampler.join().unwrap()
+    })
+}
+
+/// The kernel's own high-water mark, in MiB; 0 for a process that has ended.
+fn peak_so_far(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+    kib.map_or(0.0, |kib| kib.trim().parse::<f64>().unwrap() / 1024.0)
+}
+
+// Printing.
+
+/// One line of the table.
+struct Row {
+    what: String,
+    cost: Cost,
+    target: Target,
+}
+
+/// What a row is held against.
+#[derive(Clone, Copy, PartialEq)]
+enum Target {
+    /// Nothing: it is what the others are held against.
+    Yardstick,
+    /// Highest share of the original's wall time.
+    OfOriginal(f64),
+    /// Highest wall time.
+    Seconds(f64),
+}
+
+impl Row {
+    fn print(&self, original: Option<f64>) {
+        let Cost { wall, cpu, peak } = self.cost;
+        let share = original.map(|original| wall / original);
+        let shown = share.map_or("?".to_owned(), |share| format!("{share:.4}"));
+        let target = match self.target {
+            Target::Yardstick => "-".to_owned(),
+            Target::OfOriginal(most) => {
+                let verdict = share.map_or("?", |share| verdict(share, most));
+                format!("<= {most} of pip's: {verdict}")
+            }
+            Target::Seconds(most) => format!("<= {most} s: {}", verdict(wall, most)),
+        };
+        println!("| {} | {wall:.3} | {cpu:.3} | {shown} | {peak:.1} | {target} |", self.what);
+    }
+}
+
+fn verdict(found: f64, most: f64) -> &'static str {
+    if found <= most { "met" } else { "MISSED" }
+}
+
+fn print_table(rows: &[Row], load: &str) {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let load = load.split(' ').next().unwrap_or_default();
+    println!("{processors} processors, load {load} at the start\n");
+    println!("| What | Wall s | CPU s | Of pip's wall | Peak MiB | Target |");
+    println!("| --- | ---: | ---: | ---: | ---: | --- |");
+    let original = rows.iter().find(|row| row.target == Target::Yardstick);
+    for row in rows {
+        row.print(original.map(|row| row.cost.wall));
+    }
+    let ours = rows.iter().filter(|row| row.target != Target::Yardstick);
+    let peak = highest(ours.map(|row| &row.cost));
+    if peak > 0.0 {
+        let verdict = verdict(peak, MOST_MEMORY);
+        println!(
+            "| the installer's memory, highest above | | | | {peak:.1} | <= {MOST_MEMORY} MiB: {verdict} |"
+        );
+    }
+}
+
+/// What a tree was built from.
+fn components(base: &Path) -> String {
+    let lock = Lock::read(&base.join(lock::FILE)).unwrap();
+    let parts: Vec<String> =
+        lock.components.iter().map(|part| format!("{} {}", part.name, part.version)).collect();
+    parts.join(", ")
+}
+
+/// Says where the modules of both sides differ.
+fn print_modules(bench: &Bench) {
+    let original = bench.venv("pip").join("lib/python3*/site-packages/mod_wsgi_packages/httpd");
+    let original = modules(&original.join("modules"));
+    let ours = modules(&bench.base("same").join("current/modules"));
+    let list = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
+        let names: Vec<&str> = one.difference(other).map(String::as_str).collect();
+        names.join(", ")
+    };
+    println!("\nModules: {} of the original, {} in `same`.", original.len(), ours.len());
+    println!("Only in the original: {}.", list(&original, &ours));
+    println!("Only in `same`: {}.", list(&ours, &original));
+}
+
+/// Names of the modules in a folder, which is a pattern.
+fn modules(folder: &Path) -> BTreeSet<String> {
+    glob::glob(folder.join("mod_*.so").to_str().unwrap())
+        .unwrap()
+        .map(|path| path.unwrap().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect()
+}

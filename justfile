@@ -1,0 +1,21 @@
+# Format, lints and the quick tests; under a minute once the tool is built.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+    cargo test --workspace -- --skip real::
+
+# Everything, the real httpd included.
+test:
+    cargo test --workspace
+
+# The real httpd alone.
+real:
+    cargo test --test installer real::
+
+# Licences, advisories and sources of what we depend on.
+deny:
+    cargo deny check
+
+# Side by side with mod_wsgi-httpd's own build; see benches/README.md.
+bench:
+    cargo bench --bench installer

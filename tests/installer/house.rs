@@ -1,0 +1,59 @@
+//! Rules of the house that no lint knows: who may know whom, and that every
+//! file says what it is for.
+
+use std::path::{Path, PathBuf};
+
+/// The rooms of the installer: each may know those before it.
+const ROOMS: [&str; 19] = [
+    "exit", "tls", "env", "error", "digest", "folder", "report", "process", "recipe", "lock",
+    "python", "place", "plan", "source", "stage", "engine", "apxs", "cli", "command",
+];
+
+#[test]
+fn a_room_knows_only_those_before_it() {
+    for file in rust_files(Path::new("src")) {
+        let inside = file.strip_prefix("src").unwrap();
+        let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+        let room = first.trim_end_matches(".rs");
+        let Some(place) = ROOMS.iter().position(|known| *known == room) else {
+            assert!(["lib", "main"].contains(&room), "{room} has no place among the rooms");
+            continue;
+        };
+        let text = std::fs::read_to_string(&file).unwrap();
+        for used in text.split("crate::").skip(1) {
+            let used = used.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+            if let Some(other) = ROOMS.iter().position(|known| *known == used) {
+                assert!(other <= place, "{}: {room} reaches up to {used}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_view_of_a_prefix_knows_nobody_of_ours() {
+    let manifest = std::fs::read_to_string("crates/prefix/Cargo.toml").unwrap();
+    assert!(!manifest.contains("path ="), "{manifest}");
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    for folder in ["src", "crates", "tests", "benches"] {
+        for file in rust_files(Path::new(folder)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert!(text.starts_with("//! "), "{}", file.display());
+        }
+    }
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for item in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = item.path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
