@@ -2,15 +2,15 @@
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --all-features -- -D warnings
-    cargo test --workspace -- --skip real::
+    cargo test --workspace --all-features -- --skip real::
 
 # Everything, the real httpd included.
 test:
-    cargo test --workspace
+    cargo test --workspace --all-features
 
 # The real httpd alone.
 real:
-    cargo test --test installer real::
+    cargo test --all-features --test installer real::
 
 # Licences, advisories and sources of what we depend on.
 deny:

@@ -24,7 +24,6 @@ use flate2::read::GzDecoder;
 use mod_wsgi_httpd::lock::{self, Lock};
 use mod_wsgi_httpd::python::Python;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-use serde_json::Value;
 
 /// What can be measured, by the name that picks it.
 const ROWS: [(&str, Measure); 4] =

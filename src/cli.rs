@@ -69,6 +69,8 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<OsString>,
     },
+    /// Print the recipe's lines for a release that it does not know yet.
+    Pin(PinArgs),
     /// Print a completion script.
     Completions {
         /// The shell.
@@ -225,4 +227,27 @@ pub struct SbomArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "documented at its type")]
     pub place: PlaceArgs,
+}
+
+/// Options of `pin`.
+#[derive(Clone, Debug, Args)]
+pub struct PinArgs {
+    /// The component.
+    #[arg(value_name = "COMPONENT")]
+    pub name: String,
+    /// The release.
+    #[arg(value_name = "VERSION")]
+    pub version: String,
+    /// The archive, instead of fetching it.
+    #[arg(long, value_name = "FILE")]
+    pub archive: Option<PathBuf>,
+    /// Its detached signature, instead of fetching it.
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+    /// Take it although nothing but its digest vouches for it.
+    #[arg(long)]
+    pub without_signature: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub request: RequestArgs,
 }

@@ -12,6 +12,8 @@ pub mod error;
 pub mod exit;
 pub mod folder;
 pub mod lock;
+#[cfg(feature = "openpgp")]
+mod openpgp;
 pub mod place;
 pub mod plan;
 pub mod process;

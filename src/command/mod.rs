@@ -6,6 +6,7 @@ mod doctor;
 mod info;
 mod install;
 mod pages;
+mod pin;
 mod sbom;
 mod trees;
 mod uninstall;
@@ -50,6 +51,7 @@ pub fn run(cli: &Cli, env: &Env, report: &Report) -> Result<()> {
         Command::Info(args) => info::info(&context, args),
         Command::Sbom(args) => sbom::sbom(&context, args),
         Command::Update(args) => update::update(&context, args),
+        Command::Pin(args) => pin::pin(&context, args),
         // Its options are its own: `main` hands them to `apxs` before this.
         Command::Apxs { .. } => Err(Error::new(Kind::Usage, "`apxs` must be the first word")),
         Command::Completions { shell } => pages::completions(*shell),

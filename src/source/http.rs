@@ -131,8 +131,8 @@ impl Http {
         Err(Fault::Absent(format!("{why} ({TRIES} tries)")))
     }
 
-    /// Fetches a small file whole, or nothing.
-    pub(super) fn small(&self, url: &str) -> Option<Vec<u8>> {
+    /// Fetches a file of at most so many bytes whole, or nothing.
+    pub(super) fn whole(&self, url: &str, most: u64) -> Option<Vec<u8>> {
         if let Some(path) = url.strip_prefix("file://") {
             return std::fs::read(path).ok();
         }
@@ -142,8 +142,8 @@ impl Http {
         }
         let response = self.client().ok()?.get(address).send().ok()?.error_for_status().ok()?;
         let mut bytes = Vec::new();
-        response.take(1 << 20).read_to_end(&mut bytes).ok()?;
-        Some(bytes)
+        response.take(most + 1).read_to_end(&mut bytes).ok()?;
+        (bytes.len() as u64 <= most).then_some(bytes)
     }
 
     fn try_once(

@@ -221,13 +221,23 @@ impl Sources {
         if self.settings.offline || !self.settings.allowed.contains(&Origin::Upstream) {
             return None;
         }
-        file.urls.iter().find_map(|url| self.http.small(&format!("{url}{}", signature.suffix)))
+        file.urls
+            .iter()
+            .find_map(|url| self.http.whole(&format!("{url}{}", signature.suffix), 1 << 16))
     }
 
     /// The cache behind these origins.
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// Fetches a file that no recipe pins, of at most so many bytes.
+    #[must_use]
+    pub fn unpinned(&self, url: &str, most: u64) -> Option<Vec<u8>> {
+        (!self.settings.offline || url.starts_with("file://"))
+            .then(|| self.http.whole(url, most))
+            .flatten()
     }
 
     fn vendored(&self, file: &SourceFile) -> Option<PathBuf> {

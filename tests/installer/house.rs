@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms of the installer: each may know those before it.
-const ROOMS: [&str; 19] = [
-    "exit", "tls", "env", "error", "digest", "folder", "report", "process", "recipe", "lock",
-    "python", "place", "plan", "source", "stage", "engine", "apxs", "cli", "command",
+const ROOMS: [&str; 20] = [
+    "exit", "openpgp", "tls", "env", "error", "digest", "folder", "report", "process", "recipe",
+    "lock", "python", "place", "plan", "source", "stage", "engine", "apxs", "cli", "command",
 ];
 
 #[test]

@@ -16,6 +16,7 @@ mod fetch;
 mod house;
 mod install;
 mod interrupted;
+mod pin;
 mod real;
 mod sandbox;
 mod upstream;

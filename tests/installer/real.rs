@@ -341,6 +341,35 @@ fn apxs_answers_like_the_originals() {
     assert!(!all.contains("mod_wsgi-httpd-prefix"), "the placeholder shows");
 }
 
+/// The real signature of a real release; only a build with OpenPGP can tell.
+#[test]
+fn a_real_release_is_pinned_by_its_signature() {
+    let real = real();
+    let record = record(&real.base);
+    let parts = record["components"].as_array().unwrap();
+    let httpd = parts.iter().find(|part| part["name"] == "httpd").unwrap();
+    let (version, file) = (httpd["version"].as_str().unwrap(), httpd["file"].as_str().unwrap());
+    let archive = real.vendor.join(file);
+    let signature = real.vendor.join(format!("{file}.asc"));
+    let pin = |archive: &Path| {
+        let mut pin = tool();
+        pin.args(["pin", "httpd", version, "--offline", "--archive"]).arg(archive);
+        Outcome::of(pin.arg("--signature").arg(&signature).output().unwrap())
+    };
+    if !cfg!(feature = "openpgp") {
+        pin(&archive).expect(21).says("built without OpenPGP");
+        return;
+    }
+    let pinned = pin(&archive).expect(0).says("65B2D44FE74BD5E3DE3AC3F082781DE46D5954FA");
+    assert!(pinned.stdout.contains(httpd["sha256"].as_str().unwrap()), "{}", pinned.stdout);
+    let folder = tempfile::tempdir().unwrap();
+    let changed = folder.path().join(file);
+    let mut bytes = std::fs::read(&archive).unwrap();
+    bytes.push(0);
+    std::fs::write(&changed, bytes).unwrap();
+    pin(&changed).expect(21).says("is not over this archive");
+}
+
 /// A copy of the real base, for tests that change or move it.
 struct Copy {
     _folder: TempDir,
