@@ -19,7 +19,7 @@ pub struct Cli {
     /// One JSON object a line on standard output.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Warnings and errors only.
+    /// No steps: results, warnings and errors only.
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Addresses and commands tried as well.
@@ -44,7 +44,7 @@ pub enum Command {
     Fetch(RequestArgs),
     /// Fill a folder with all that an install without network needs.
     Vendor(VendorArgs),
-    /// Say what would change, or install again with the options of the last time.
+    /// Say what would change, or install again with the features and TLS of the last time.
     Update(UpdateArgs),
     /// Compare the installed files with their manifest.
     Verify(PlaceArgs),
@@ -109,7 +109,7 @@ pub struct RequestArgs {
     /// Build this release of a component, for example `httpd=2.4.68`.
     #[arg(long = "release", value_name = "NAME=VERSION")]
     pub releases: Vec<String>,
-    /// C compiler.
+    /// C compiler: one program [default: what is found].
     #[arg(long, env = "CC", value_name = "PROGRAM")]
     pub cc: Option<String>,
     /// Engine.
@@ -137,7 +137,7 @@ pub struct RequestArgs {
     #[arg(long)]
     pub locked: bool,
     /// The lock file [default: the vendor folder's, then the base folder's].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "locked")]
     pub lock: Option<PathBuf>,
     /// Take releases with known holes from every source.
     #[arg(long)]

@@ -1,27 +1,8 @@
 //! SHA-256 digests: made, compared, and the error when they differ.
 
-use std::io::Read;
-
-use sha2::{Digest as _, Sha256};
+pub use prefix::hash_reader;
 
 use crate::error::{Error, Kind};
-
-/// SHA-256 of all bytes, in lower-case hex.
-///
-/// # Errors
-/// When reading fails.
-pub fn hash_reader(reader: &mut impl Read) -> std::io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        let count = reader.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(&buffer[..count]);
-    }
-    Ok(hex(&hasher.finalize()))
-}
 
 /// Whether two digests are the same; upper case is accepted.
 #[must_use]

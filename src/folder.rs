@@ -1,9 +1,41 @@
-//! Whole folders: copied, given plain modes, measured.
+//! Whole folders: scratch ones, copies, plain modes, sizes.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
+
+/// A scratch folder that is removed on drop, whatever happens short of a kill.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    /// A fresh folder below `parent`, readable by its owner alone.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn below(parent: &Path, prefix: &str) -> Result<Self> {
+        tempfile::Builder::new()
+            .prefix(prefix)
+            .tempdir_in(parent)
+            .map(|folder| Self { folder })
+            .map_err(Error::io(Kind::Install, "make a folder in", parent))
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Leaves the folder in place.
+    #[must_use]
+    pub fn keep(self) -> PathBuf {
+        self.folder.keep()
+    }
+}
 
 /// Copies files, links and folders below `from` into `to`, which may exist.
 /// Permission bits are kept.

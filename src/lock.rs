@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::folder::set_mode;
 
 /// File name in a tree, a base folder and a vendor folder.
-pub const FILE: &str = "mod_wsgi-httpd.lock";
+pub const FILE: &str = prefix::LOCK_FILE;
 
 /// The releases of one install.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

@@ -15,9 +15,9 @@ use mod_wsgi_httpd::{command, exit, process};
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let env = Env::of_process();
-    if let Some((caller, arguments)) = as_apxs(&arguments) {
-        let apxs = Apxs::parse_from(arguments);
-        let report = Report::new(Level::Normal, false, &env);
+    if let Some((caller, json, words)) = as_apxs(&arguments) {
+        let apxs = Apxs::parse_from(words);
+        let report = Report::new(Level::Normal, json, &env);
         return end(&report, || command::run_apxs(&apxs, caller, &env, &report));
     }
     let cli = Cli::parse_from(arguments);
@@ -40,13 +40,12 @@ fn end(report: &Report, run: impl FnOnce() -> Result<()>) -> ExitCode {
     }
 }
 
-/// The arguments of apxs, its own name first, if that is the tool asked for.
-fn as_apxs(arguments: &[OsString]) -> Option<(Caller, &[OsString])> {
-    match Caller::of(arguments.first()) {
-        Some(caller) => Some((caller, arguments)),
-        None if arguments.get(1).is_some_and(|word| word == "apxs") => {
-            Some((Caller::Apxs, &arguments[1..]))
-        }
-        None => None,
+/// The arguments of apxs, its own name first, if that is the tool asked for;
+/// and whether `--json` stands before it.
+fn as_apxs(arguments: &[OsString]) -> Option<(Caller, bool, &[OsString])> {
+    if let Some(caller) = Caller::of(arguments.first()) {
+        return Some((caller, false, arguments));
     }
+    let name = arguments.iter().skip(1).position(|word| word != "--json")? + 1;
+    (arguments[name] == "apxs").then(|| (Caller::Apxs, name > 1, &arguments[name..]))
 }

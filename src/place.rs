@@ -11,8 +11,8 @@ use prefix::Base;
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
-use crate::folder::set_mode;
-use crate::process::{Program, Scratch};
+use crate::folder::{self, Scratch, set_mode};
+use crate::process::{Program, check_interrupted, lock};
 use crate::python::{self, Python};
 use crate::report::Report;
 
@@ -26,14 +26,23 @@ pub struct Place {
     pub python: Option<Python>,
 }
 
-/// Chooses the base folder: `--prefix`, else under the prefix of the Python,
-/// else, when that is not writable, the user's data folder.
+/// Chooses the base folder: `--prefix`, else the one that this very program is
+/// installed in, else under the prefix of the Python, else, when that is not
+/// writable, the user's data folder.
 ///
 /// # Errors
 /// When a path cannot be used or no Python answers.
 pub fn place(prefix: Option<&Path>, python: Option<&str>, env: &Env) -> Result<Place> {
     if let Some(prefix) = prefix {
         return Ok(Place { base: Base::new(absolute(prefix, env)?), python: None });
+    }
+    if python.is_none()
+        && let Some(base) = base_of_this_program()
+    {
+        let python = python::find(None, env).ok();
+        let is_under =
+            |python: &Python| python.base().canonicalize().is_ok_and(|under| under == base.root());
+        return Ok(Place { python: python.filter(is_under), base });
     }
     let python = python::find(python, env)?;
     let base = python.base();
@@ -42,6 +51,11 @@ pub fn place(prefix: Option<&Path>, python: Option<&str>, env: &Env) -> Result<P
     }
     let folders = project_folders()?;
     Ok(Place { base: Base::new(folders.data_dir()), python: None })
+}
+
+fn base_of_this_program() -> Option<Base> {
+    let program = std::env::current_exe().ok()?;
+    Base::around(program.parent()?.parent()?)
 }
 
 impl Place {
@@ -136,7 +150,7 @@ pub fn prepare_base(base: &Base) -> Result<()> {
     let mode =
         root.metadata().map_err(Error::io(Kind::Install, "inspect", root))?.permissions().mode();
     // A new one is as open as the umask made it, for a moment.
-    if !is_new && mode & 0o022 != 0 && mode & 0o1000 == 0 {
+    if !is_new && mode & 0o022 != 0 {
         return Err(Error::new(
             Kind::Install,
             format!(
@@ -147,10 +161,12 @@ pub fn prepare_base(base: &Base) -> Result<()> {
         )
         .hint("take their permission away: chmod go-w"));
     }
-    // The server's user must be able to read what a strict umask would hide.
-    for folder in [root, &base.store()] {
-        set_mode(folder, 0o755)?;
+    // The server's user must be able to read what a strict umask would hide. A
+    // folder that was there is as open as its owner wants it.
+    if is_new {
+        set_mode(root, 0o755)?;
     }
+    set_mode(&base.store(), 0o755)?;
     Scratch::below(&base.store(), ".probe-").map(drop)
 }
 
@@ -163,34 +179,42 @@ pub struct Hold {
 /// Takes the base's lock, waiting for another run to finish.
 ///
 /// # Errors
-/// When the lock file cannot be used.
+/// When the lock file cannot be used, or a signal asked for the end.
 pub fn hold(base: &Base, report: &Report) -> Result<Hold> {
     let path = base.root().join(LOCK);
-    let mut file = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .mode(0o644)
-        .open(&path)
-        .map_err(Error::io(Kind::Install, "open", &path))?;
-    if file.try_lock().is_err() {
-        let mut holder = String::new();
-        let _shown_only = file.read_to_string(&mut holder);
-        report.step("Waiting", &format!("for {} to release {}", holder.trim(), path.display()));
-        file.lock().map_err(Error::io(Kind::Install, "lock", &path))?;
+    let failed = |action| Error::io(Kind::Install, action, &path);
+    loop {
+        let mut file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o644)
+            .open(&path)
+            .map_err(failed("open"))?;
+        if file.try_lock().is_err() {
+            let mut holder = String::new();
+            let _shown_only = file.read_to_string(&mut holder);
+            report.step("Waiting", &format!("for {} to release {}", holder.trim(), path.display()));
+            lock(&file).map_err(failed("lock"))?;
+        }
+        check_interrupted()?;
+        // Whoever held it may have removed it: then the name is another file's.
+        let ours = file.metadata().map_err(failed("inspect"))?.ino();
+        if path.metadata().is_ok_and(|named| named.ino() == ours) {
+            let note = format!("process {}\n", std::process::id());
+            file.set_len(0)
+                .and_then(|()| file.rewind())
+                .and_then(|()| file.write_all(note.as_bytes()))
+                .map_err(failed("write"))?;
+            return Ok(Hold { _file: file });
+        }
     }
-    let note = format!("process {}\n", std::process::id());
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| file.write_all(note.as_bytes()))
-        .map_err(Error::io(Kind::Install, "write", &path))?;
-    Ok(Hold { _file: file })
 }
 
 /// Removes what killed runs left beside the trees. The caller holds the lock.
 pub fn remove_leftovers(base: &Base) {
-    let items = crate::folder::items(&base.store()).unwrap_or_default();
+    let items = folder::items(&base.store()).unwrap_or_default();
     for path in items {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with('.') {
@@ -210,7 +234,7 @@ pub fn remove_dead_work_folders(env: &Env, cache: &Path) {
 /// A work folder is dead when nobody holds its lock any more.
 fn remove_dead(parent: &Path) {
     let me = rustix::process::getuid().as_raw();
-    for path in crate::folder::items(parent).unwrap_or_default() {
+    for path in folder::items(parent).unwrap_or_default() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_ours =
             path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == me);
@@ -288,7 +312,7 @@ pub fn work_folder(chosen: Option<&Path>, cache: &Path, env: &Env) -> Result<Wor
             Err(why) => refused.push(format!("{}: {why}", candidate.display())),
         }
     }
-    crate::process::check_interrupted()?;
+    check_interrupted()?;
     let error = Error::new(Kind::Configure, "no folder to build in");
     Err(refused
         .into_iter()

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::hex;
 use crate::error::{Error, Kind, Result};
-use crate::recipe::{Build, Feature, Recipe, Recipes, Version};
+use crate::recipe::{Feature, Recipe, Recipes, Version};
 
 /// Where OpenSSL comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -112,15 +112,10 @@ impl<'r> Plan<'r> {
                 ));
             }
         }
-        let request = request_hash(recipes, &features, options, &toolchain, engine);
+        let tls = if features.contains("tls") { options.tls } else { Tls::None };
+        let request = request_hash(recipes, &features, tls, options, &toolchain, engine);
         let features = features.into_iter().collect();
-        Ok(Self { steps, features, tls: options.tls, request, engine, toolchain })
-    }
-
-    /// The last step: what all others are for.
-    #[must_use]
-    pub fn root(&self) -> Option<&Step<'r>> {
-        self.steps.last()
+        Ok(Self { steps, features, tls, request, engine, toolchain })
     }
 }
 
@@ -209,17 +204,10 @@ fn is_system(feature: &str, tls: Tls) -> bool {
     feature == "tls" && tls == Tls::System
 }
 
-impl Step<'_> {
-    /// Whether the component is built by compiling its C files ourselves.
-    #[must_use]
-    pub fn is_compiled(&self) -> bool {
-        matches!(self.recipe.build, Build::Compile(_))
-    }
-}
-
 fn request_hash(
     recipes: &Recipes,
     features: &BTreeSet<String>,
+    tls: Tls,
     options: &Options,
     toolchain: &Toolchain,
     engine: &str,
@@ -228,7 +216,7 @@ fn request_hash(
         env!("CARGO_PKG_VERSION").to_owned(),
         recipes.digest().to_owned(),
         engine.to_owned(),
-        options.tls.name().to_owned(),
+        tls.name().to_owned(),
         toolchain.target.clone(),
         toolchain.compiler.clone(),
     ];

@@ -3,11 +3,11 @@
 //! to a log, and ends when the installer is told to end.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -55,6 +55,22 @@ pub fn check_interrupted() -> Result<()> {
                 .hint("nothing was changed; run again to go on from the last finished step"))
         }
     }
+}
+
+/// Takes a file's lock, waiting for others, until a signal asks for the end:
+/// then the caller finds it by [`check_interrupted`].
+///
+/// # Errors
+/// When the file cannot be locked.
+pub fn lock(file: &File) -> std::io::Result<()> {
+    while check_interrupted().is_ok() {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn signal_groups(signal: Signal) {
@@ -225,12 +241,6 @@ pub struct Running {
 }
 
 impl Running {
-    /// Process id, which is its group's id too.
-    #[must_use]
-    pub fn pid(&self) -> i32 {
-        self.group
-    }
-
     /// Waits for its end.
     ///
     /// # Errors
@@ -325,48 +335,6 @@ pub fn last_lines(path: &Path, count: usize) -> Vec<String> {
 fn quote(arg: &OsStr) -> String {
     let text = arg.to_string_lossy();
     shlex::try_quote(&text).map(std::borrow::Cow::into_owned).unwrap_or_default()
-}
-
-/// A scratch folder that is removed on drop, whatever happens short of a kill.
-#[derive(Debug)]
-pub struct Scratch {
-    folder: tempfile::TempDir,
-}
-
-impl Scratch {
-    /// A fresh folder below `parent`, readable by its owner alone.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn below(parent: &Path, prefix: &str) -> Result<Self> {
-        tempfile::Builder::new()
-            .prefix(prefix)
-            .tempdir_in(parent)
-            .map(|folder| Self { folder })
-            .map_err(Error::io(Kind::Install, "make a folder in", parent))
-    }
-
-    /// The folder.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Leaves the folder in place.
-    #[must_use]
-    pub fn keep(self) -> PathBuf {
-        self.folder.keep()
-    }
-}
-
-/// Splits a command line of make variables as a shell would; one that no shell
-/// would take is split at blanks.
-#[must_use]
-pub fn split_words(text: &str) -> Vec<OsString> {
-    match shlex::split(text) {
-        Some(words) => words.into_iter().map(OsString::from).collect(),
-        None => text.split_whitespace().map(OsString::from).collect(),
-    }
 }
 
 /// Lines of a step's log shown when it fails.

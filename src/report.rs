@@ -45,23 +45,20 @@ impl Report {
         let terminal = std::io::stderr().is_terminal()
             && env.text("TERM").is_none_or(|term| term != "dumb")
             && !env.has("CI");
-        let colour = (terminal && !env.has("NO_COLOR"))
-            || env.text("CLICOLOR_FORCE").is_some_and(|force| force != "0");
+        let forced = env.text("CLICOLOR_FORCE").is_some_and(|force| force != "0");
+        let colour = (terminal || forced) && !env.has("NO_COLOR");
         let bars = (terminal && !json && level >= Level::Normal).then(MultiProgress::new);
         Self { inner: Arc::new(Inner { level, json, colour, bars, start: Instant::now() }) }
     }
 
-    /// Whether events are JSON objects.
-    #[must_use]
-    pub fn is_json(&self) -> bool {
-        self.inner.json
-    }
-
     /// A step begins or ends: a verb and its object.
     pub fn step(&self, verb: &str, object: &str) {
+        if self.inner.level < Level::Normal {
+            return;
+        }
         if self.inner.json {
             self.event("step", json!({ "verb": verb, "object": object }));
-        } else if self.inner.level >= Level::Normal {
+        } else {
             self.line(&format!("{} {object}", self.paint(GREEN, &format!("{verb:>12}"))));
         }
     }

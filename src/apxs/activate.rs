@@ -111,11 +111,10 @@ fn name_of(library: &Path) -> Result<String> {
 }
 
 fn edit(configuration: &Path, lines: &[Line], active: bool, report: &Report) -> Result<()> {
-    let old = std::fs::read_to_string(configuration).map_err(Error::io(
-        Kind::Module,
-        "read",
-        configuration,
-    ))?;
+    // Behind a link it is the file that changes, not the link.
+    let configuration = &configuration.canonicalize().unwrap_or_else(|_| configuration.to_owned());
+    let read = Error::io(Kind::Module, "read", configuration);
+    let old = std::fs::read_to_string(configuration).map_err(read)?;
     let mut text = old.clone();
     for line in lines {
         text = with_line(&text, line, active).ok_or_else(|| {
@@ -137,6 +136,13 @@ fn edit(configuration: &Path, lines: &[Line], active: bool, report: &Report) -> 
     let fresh = configuration.with_extension("conf.new");
     write(&configuration.with_extension("conf.bak"), &old)?;
     write(&fresh, &text)?;
+    if let Ok(metadata) = configuration.metadata() {
+        std::fs::set_permissions(&fresh, metadata.permissions()).map_err(Error::io(
+            Kind::Module,
+            "write",
+            &fresh,
+        ))?;
+    }
     std::fs::rename(&fresh, configuration).map_err(Error::io(Kind::Module, "write", configuration))
 }
 

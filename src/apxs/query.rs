@@ -41,7 +41,9 @@ pub(super) fn answer(
         });
     }
     let text = values.join(";;");
+    let all = names.iter().map(|name| name.to_string_lossy().into_owned());
+    let object = Value::Object(all.zip(values.into_iter().map(Value::from)).collect());
     // An empty answer is an empty line, not nothing.
-    report.result(if text.is_empty() { "\n" } else { &text }, Value::from(values.clone()));
+    report.result(if text.is_empty() { "\n" } else { &text }, object);
     Ok(())
 }

@@ -13,33 +13,30 @@ use crate::plan::Step;
 use crate::recipe::{Release, SourceFile};
 use crate::report::size;
 use crate::source::{Origin, Sources};
-use crate::stage::fetch;
+use crate::stage::fetch::{self, Candidate};
 
 /// Shows the order of the build, what each component needs, and where its
 /// archive would come from. Nothing is touched.
 pub(super) fn plan(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
     let recipes = context.recipes()?;
     let plan = context.make_plan(&recipes, args)?;
+    let lock = context.lock(args)?;
     let sources = context.sources(args)?;
     let mut text = String::new();
     let mut rows = Vec::new();
     let mut to_fetch = 0;
     for step in &plan.steps {
-        let Some((release, file)) = newest(step) else { continue };
-        let at_hand = at_hand(step, &sources);
-        let from = at_hand.as_ref().map_or_else(
-            || remote_origins(&sources, step, file),
-            |(have, origin, _)| match have.version == release.version {
-                true => (*origin).to_owned(),
-                false => format!(
-                    "{} ({} is in the {origin})",
-                    remote_origins(&sources, step, file),
-                    have.version
-                ),
-            },
-        );
-        let have_newest =
-            at_hand.as_ref().is_some_and(|(have, ..)| have.version == release.version);
+        let candidates = fetch::candidates(step, lock.as_ref(), &sources, args.allow_vulnerable)?;
+        let Some(Candidate { release, origins, .. }) = candidates.first() else { continue };
+        let Some(file) = release.files.first() else { continue };
+        let at_hand = at_hand(&candidates, &sources);
+        let have_newest = at_hand.is_some_and(|(have, _)| have.version == release.version);
+        let remote = remote_origins(&sources, step, file, origins);
+        let from = match at_hand {
+            Some((_, origin)) if have_newest => origin.to_owned(),
+            Some((have, origin)) => format!("{remote} ({} is in the {origin})", have.version),
+            None => remote,
+        };
         if !have_newest {
             to_fetch += file.size;
         }
@@ -53,13 +50,14 @@ pub(super) fn plan(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
         ));
         rows.push(json!({
             "name": step.recipe.name,
+            "summary": step.recipe.summary,
             "version": release.version.as_str(),
             "file": file.name,
             "size": file.size,
             "sha256": file.sha256,
             "from": from,
             "cached": have_newest,
-            "at_hand": at_hand.map(|(release, origin, _)| json!({
+            "at_hand": at_hand.map(|(release, origin)| json!({
                 "version": release.version.as_str(), "origin": origin,
             })),
             "needs": step.needs,
@@ -90,39 +88,31 @@ pub(super) fn plan(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
     Ok(())
 }
 
-/// The release that is asked for first, and its first archive.
-fn newest<'r>(step: &Step<'r>) -> Option<(&'r Release, &'r SourceFile)> {
-    let release = match &step.asked {
-        Some(version) => step.recipe.release(version),
-        None => step.recipe.releases.first(),
-    }?;
-    Some((release, release.files.first()?))
-}
-
 /// The newest release that needs no network, and where it is.
 fn at_hand<'r>(
-    step: &Step<'r>,
+    candidates: &[Candidate<'r>],
     sources: &Sources,
-) -> Option<(&'r Release, &'static str, &'r SourceFile)> {
-    let asked =
-        |release: &&Release| step.asked.as_ref().is_none_or(|version| release.version == *version);
-    step.recipe.releases.iter().filter(asked).find_map(|release| {
-        release.files.iter().find_map(|file| Some((release, sources.at_hand(file)?, file)))
+) -> Option<(&'r Release, &'static str)> {
+    candidates.iter().find_map(|candidate| {
+        let release = candidate.release;
+        release.files.iter().find_map(|file| Some((release, sources.at_hand(file)?)))
     })
 }
 
 /// The remote origins that could have an archive, in order.
-fn remote_origins(sources: &Sources, step: &Step<'_>, file: &SourceFile) -> String {
-    let names: Vec<String> = sources
-        .allowed()
-        .filter(|origin| match origin {
-            Origin::Upstream => !file.urls.is_empty(),
-            Origin::Distribution => step.recipe.debian.is_some(),
-            other => other.is_remote() && sources.has_mirrors(),
-        })
-        .filter(|origin| origin.is_remote())
-        .map(|origin| origin.to_string())
-        .collect();
+fn remote_origins(
+    sources: &Sources,
+    step: &Step<'_>,
+    file: &SourceFile,
+    origins: &[Origin],
+) -> String {
+    let could = |origin: &&Origin| match origin {
+        Origin::Upstream => !file.urls.is_empty(),
+        Origin::Distribution => step.recipe.debian.is_some(),
+        Origin::Mirror => sources.has_mirrors(),
+        Origin::Vendor | Origin::Cache => false,
+    };
+    let names: Vec<String> = origins.iter().filter(could).map(ToString::to_string).collect();
     if names.is_empty() { "nowhere".to_owned() } else { names.join(", then ") }
 }
 

@@ -56,6 +56,7 @@ pub(super) fn doctor(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
         Ok(toolchain) => {
             findings.push(Finding::new(State::Good, "compiler", toolchain.compiler.clone()));
             findings.push(links(&toolchain.cc, env, family));
+            findings.push(tls(args.tls.unwrap_or(Tls::Private), &toolchain.cc, env, family));
         }
         Err(error) => findings.push(
             Finding::new(State::Bad, "compiler", error.message.clone())
@@ -63,7 +64,6 @@ pub(super) fn doctor(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
         ),
     }
     findings.extend(programs(env, family));
-    findings.push(tls(args.tls.unwrap_or(Tls::Private), env, family));
     findings.extend(python(args.place.python.as_deref(), env, family));
     match context.place(&args.place) {
         Ok(place) => findings.push(base_folder(&place)),
@@ -128,9 +128,7 @@ pub(super) fn require(plan: &Plan<'_>, env: &Env) -> Result<()> {
     let family = Family::of_machine();
     let mut findings = vec![links(&plan.toolchain.cc, env, family)];
     findings.extend(programs(env, family));
-    if plan.features.iter().any(|feature| feature == "tls") {
-        findings.push(tls(plan.tls, env, family));
-    }
+    findings.push(tls(plan.tls, &plan.toolchain.cc, env, family));
     findings.retain(|finding| finding.state == State::Bad);
     if findings.is_empty() {
         return Ok(());
@@ -139,26 +137,9 @@ pub(super) fn require(plan: &Plan<'_>, env: &Env) -> Result<()> {
     Err(findings.iter().fold(error, with_finding))
 }
 
-/// Whether the compiler makes a program that runs.
+/// Whether the compiler makes a program with the C library.
 fn links(cc: &Path, env: &Env, family: Family) -> Finding {
-    let test = || -> Result<Option<String>> {
-        let scratch = Work::temporary()?;
-        let source = scratch.path().join("test.c");
-        std::fs::write(&source, "#include <stdio.h>\n#include <pthread.h>\nint main(void) { return puts(\"works\") < 0; }\n")
-            .map_err(Error::io(Kind::Configure, "write", &source))?;
-        let output = Program::new(cc)
-            .args(["test.c", "-o", "test"])
-            .envs(env.for_build())
-            .folder(scratch.path())
-            .output(Kind::Configure)?;
-        if output.status.success() {
-            return Ok(None);
-        }
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let line = text.lines().find(|line| line.contains("error")).or(text.lines().next());
-        Ok(Some(line.unwrap_or("it says nothing").to_owned()))
-    };
-    match test() {
+    match compile(cc, env, C_PROGRAM, &[]) {
         Ok(None) => Finding::new(State::Good, "C library", "headers are there, programs link"),
         Ok(Some(why)) => {
             Finding::new(State::Bad, "C library", format!("no program can be made: {why}"))
@@ -167,6 +148,30 @@ fn links(cc: &Path, env: &Env, family: Family) -> Finding {
         Err(error) => Finding::new(State::Bad, "C library", error.to_string()),
     }
 }
+
+/// Compiles and links a program; answers the compiler's complaint, if any.
+fn compile(cc: &Path, env: &Env, source: &str, libraries: &[&str]) -> Result<Option<String>> {
+    let work = Work::temporary()?;
+    let path = work.path().join("test.c");
+    std::fs::write(&path, source).map_err(Error::io(Kind::Configure, "write", &path))?;
+    let output = Program::new(cc)
+        .args(["test.c", "-o", "test"])
+        .args(libraries)
+        .envs(env.for_build())
+        .folder(work.path())
+        .output(Kind::Configure)?;
+    if output.status.success() {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = text.lines().find(|line| line.contains("error")).or(text.lines().next());
+    Ok(Some(line.unwrap_or("it says nothing").to_owned()))
+}
+
+const C_PROGRAM: &str =
+    "#include <stdio.h>\n#include <pthread.h>\nint main(void) { return puts(\"works\") < 0; }\n";
+const OPENSSL_PROGRAM: &str =
+    "#include <openssl/ssl.h>\nint main(void) { return SSL_CTX_new(TLS_method()) == 0; }\n";
 
 fn programs(env: &Env, family: Family) -> Vec<Finding> {
     let needed = [("make", Package::Make), ("ar", Package::Binutils), ("strip", Package::Binutils)];
@@ -181,12 +186,19 @@ fn programs(env: &Env, family: Family) -> Vec<Finding> {
 
 /// OpenSSL is configured by Perl modules that a minimal Perl lacks; the
 /// machine's own needs its headers.
-fn tls(tls: Tls, env: &Env, family: Family) -> Finding {
+fn tls(tls: Tls, cc: &Path, env: &Env, family: Family) -> Finding {
     match tls {
         Tls::None => Finding::new(State::Good, "tls", "off"),
-        Tls::System => {
-            Finding::new(State::Good, "tls", "the machine's own OpenSSL, with its headers")
-        }
+        Tls::System => match compile(cc, env, OPENSSL_PROGRAM, &["-lssl", "-lcrypto"]) {
+            Ok(None) => Finding::new(State::Good, "tls", "the machine's own OpenSSL"),
+            Ok(Some(why)) => Finding::new(
+                State::Bad,
+                "tls",
+                format!("nothing can be linked with the machine's OpenSSL: {why}"),
+            )
+            .hint(family.install(Package::OpenSsl)),
+            Err(error) => Finding::new(State::Bad, "tls", error.to_string()),
+        },
         Tls::Private => {
             let modules = ["-MFindBin", "-MFile::Compare", "-MIPC::Cmd", "-MPod::Usage", "-e", "1"];
             let works = env.find_program("perl").is_some_and(|perl| {
@@ -334,6 +346,7 @@ enum Package {
     Binutils,
     Perl,
     Python,
+    OpenSsl,
 }
 
 /// Distributions by the names of their packages.
@@ -375,21 +388,38 @@ impl Family {
     }
 
     fn install(self, package: Package) -> String {
-        let (command, [compiler, make, binutils, perl, python]) = match self {
-            Self::Debian => {
-                ("apt install", ["gcc libc6-dev", "make", "binutils", "perl", "python3-dev"])
-            }
+        let (command, [compiler, make, binutils, perl, python, openssl]) = match self {
+            Self::Debian => (
+                "apt install",
+                ["gcc libc6-dev", "make", "binutils", "perl", "python3-dev", "libssl-dev"],
+            ),
             Self::RedHat => (
                 "dnf install",
-                ["gcc glibc-devel", "make", "binutils", "perl-core", "python3-devel"],
+                [
+                    "gcc glibc-devel",
+                    "make",
+                    "binutils",
+                    "perl-core",
+                    "python3-devel",
+                    "openssl-devel",
+                ],
             ),
-            Self::Suse => {
-                ("zypper install", ["gcc glibc-devel", "make", "binutils", "perl", "python3-devel"])
-            }
-            Self::Alpine => {
-                ("apk add", ["gcc musl-dev", "make", "binutils", "perl", "python3-dev"])
-            }
-            Self::Arch => ("pacman -S", ["gcc", "make", "binutils", "perl", "python"]),
+            Self::Suse => (
+                "zypper install",
+                [
+                    "gcc glibc-devel",
+                    "make",
+                    "binutils",
+                    "perl",
+                    "python3-devel",
+                    "libopenssl-devel",
+                ],
+            ),
+            Self::Alpine => (
+                "apk add",
+                ["gcc musl-dev", "make", "binutils", "perl", "python3-dev", "openssl-dev"],
+            ),
+            Self::Arch => ("pacman -S", ["gcc", "make", "binutils", "perl", "python", "openssl"]),
             Self::Unknown => (
                 "install",
                 [
@@ -398,6 +428,7 @@ impl Family {
                     "binutils",
                     "Perl with its standard modules",
                     "Python's headers",
+                    "OpenSSL's headers",
                 ],
             ),
         };
@@ -407,6 +438,7 @@ impl Family {
             Package::Binutils => binutils,
             Package::Perl => perl,
             Package::Python => python,
+            Package::OpenSsl => openssl,
         };
         format!("{command} {name}")
     }

@@ -76,7 +76,6 @@ pub(super) fn install(context: &Context<'_>, args: &InstallArgs, reuse: Reuse) -
         let staged = engine::by_name(&request.engine)?.build(&job)?;
         install::install(&job, staged, base, &hash)?;
     }
-    fetch::lock_of(&fetched).write(&base.root().join(crate::lock::FILE))?;
     place.add_entry_points(report)?;
     let record = base.record()?;
     let version = record.component(ROOT).map_or("", |part| part.version.as_str()).to_owned();

@@ -60,7 +60,7 @@ pub fn run(cli: &Cli, env: &Env, report: &Report) -> Result<()> {
 }
 
 /// Runs `apxs` for the tree that this program lies in, else for the installed
-/// one that `mod_wsgi-httpd install` would replace.
+/// one that the other commands are about.
 ///
 /// # Errors
 /// Whatever ended it.
@@ -118,6 +118,13 @@ impl Context<'_> {
     }
 
     fn sources(&self, args: &RequestArgs) -> Result<Sources> {
+        if let Some(folder) = args.vendor.as_ref().filter(|folder| !folder.is_dir()) {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("there is no folder `{}`", folder.display()),
+            )
+            .hint("`mod_wsgi-httpd vendor` makes one"));
+        }
         let settings = Settings {
             vendor: args.vendor.clone(),
             mirrors: args.mirrors.clone(),

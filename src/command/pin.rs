@@ -70,7 +70,11 @@ fn named_like_the_newest(recipe: &Recipe, version: &str) -> Result<SourceFile> {
         .ok_or_else(|| {
             Error::new(Kind::Recipe, format!("the recipe `{}` has no address", recipe.name))
         })?;
-    let renamed = |text: &str| text.replace(old.as_str(), version);
+    // Some write `R_2_8_3` in an address.
+    let renamed = |text: &str| {
+        text.replace(old.as_str(), version)
+            .replace(&old.as_str().replace('.', "_"), &version.replace('.', "_"))
+    };
     Ok(SourceFile {
         name: renamed(&file.name),
         urls: file.urls.iter().map(|url| renamed(url)).collect(),

@@ -1,4 +1,4 @@
-//! `update`: an install with the options of the last one. `--check` says what
+//! `update`: an install with the features and TLS of the last one. `--check` says what
 //! it would change, and changes nothing.
 
 use prefix::Record;
@@ -16,7 +16,8 @@ pub(super) fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<()> {
     let record = base.record()?;
     let install = as_recorded(&args.install, &record);
     if !args.check {
-        return install::install(context, &install, Reuse::Releases);
+        let reuse = if install.force { Reuse::Nothing } else { Reuse::Releases };
+        return install::install(context, &install, reuse);
     }
     let recipes = context.recipes()?;
     let plan = context.make_plan(&recipes, &install.request)?;
@@ -51,7 +52,7 @@ pub(super) fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<()> {
     Ok(())
 }
 
-/// The options of the tree in use, where the command line is silent.
+/// Features and TLS of the tree in use, where the command line is silent.
 fn as_recorded(args: &InstallArgs, record: &Record) -> InstallArgs {
     let mut args = args.clone();
     let request = &mut args.request;

@@ -13,7 +13,7 @@ use prefix::{Manifest, PLACEHOLDER};
 
 use super::text::{fill, fill_template, shell_value, without_build_places};
 use crate::error::{Error, Kind, Result};
-use crate::folder::{self, set_mode};
+use crate::folder::{self, Scratch, set_mode};
 use crate::plan::{Step, hash_of};
 use crate::process::{Program, check_interrupted};
 use crate::recipe::{Build, Check, Compile, Configure, Install, Placement, ProgramCheck};
@@ -33,7 +33,7 @@ pub(super) fn build_component(
     if step.recipe.placement == Placement::Tree {
         return component.build();
     }
-    let key = component.artefact_key();
+    let key = component.artefact_key()?;
     let artefact = job.cache.artefact(&key);
     if component.restore(&artefact)? {
         job.report.step("Reused", &component.title);
@@ -439,7 +439,7 @@ impl<'j> Component<'j> {
     // ---- artefacts ----
 
     /// Hash of all that a private component is made from.
-    fn artefact_key(&self) -> String {
+    fn artefact_key(&self) -> Result<String> {
         let recipe = self.step.recipe;
         let mut parts = vec![
             env!("CARGO_PKG_VERSION").to_owned(),
@@ -453,7 +453,10 @@ impl<'j> Component<'j> {
         parts.extend(self.step.arguments.iter().cloned());
         let patches = recipe.patches_for(&self.fetched.release.version);
         parts.extend(patches.map(|patch| patch.sha256.clone()));
-        format!("{}-{}", recipe.name, &hash_of(&parts)[..32])
+        for template in recipe.installs.iter().filter_map(|rule| rule.template.as_ref()) {
+            parts.push(self.job.recipes.template(template)?);
+        }
+        Ok(format!("{}-{}", recipe.name, &hash_of(&parts)[..32]))
     }
 
     fn patch_names(&self) -> Vec<String> {
@@ -481,11 +484,11 @@ impl<'j> Component<'j> {
             || -> Result<()> {
                 let manifest = Manifest::of(&self.place)?;
                 let parent = self.job.cache.make("builds")?;
-                let fresh = crate::process::Scratch::below(&parent, ".new-")?;
+                let fresh = Scratch::below(&parent, ".new-")?;
                 folder::copy(&self.place, fresh.path())?;
                 manifest.write(fresh.path())?;
                 if artefact.exists() {
-                    let damaged = crate::process::Scratch::below(&parent, ".old-")?;
+                    let damaged = Scratch::below(&parent, ".old-")?;
                     std::fs::rename(artefact, damaged.path().join("artefact"))
                         .map_err(Error::io(Kind::Install, "replace", artefact))?;
                 }

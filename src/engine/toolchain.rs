@@ -13,7 +13,7 @@ use crate::process::Program;
 /// # Errors
 /// When there is none that runs.
 pub fn find_compiler(chosen: Option<&str>, env: &Env) -> Result<PathBuf> {
-    let name = match chosen {
+    let name = match chosen.filter(|name| !name.is_empty()) {
         Some(name) => name.to_owned(),
         None => cc::Build::new()
             .out_dir(Work::temporary()?.path())
@@ -29,7 +29,7 @@ pub fn find_compiler(chosen: Option<&str>, env: &Env) -> Result<PathBuf> {
     env.find_program(&name).ok_or_else(|| {
         Error::new(Kind::Configure, format!("there is no C compiler `{name}`"))
             .hint("install one: apt install gcc libc6-dev make / dnf install gcc make / apk add build-base")
-            .hint("or name one with --cc")
+            .hint("or name one with --cc: the program alone, without arguments")
     })
 }
 

@@ -258,7 +258,7 @@ pub struct Compile {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Install {
-    /// Globs relative to the source. Links are followed by file, not copied.
+    /// Globs relative to the source. Links to a name beside them stay links.
     #[serde(default)]
     pub from: Vec<String>,
     /// Or: a template of ours, filled with the component's values.

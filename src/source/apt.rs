@@ -9,8 +9,9 @@ use std::sync::Mutex;
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::folder::Scratch;
 use crate::place::Work;
-use crate::process::{Program, Scratch};
+use crate::process::Program;
 use crate::recipe::SourceFile;
 use crate::report::Report;
 

@@ -10,6 +10,8 @@ use prefix::hash_file;
 
 use crate::digest::same_digest;
 use crate::error::{Error, Kind, Result};
+use crate::folder;
+use crate::process::{check_interrupted, lock};
 use crate::recipe::SourceFile;
 use crate::report::Report;
 
@@ -97,8 +99,23 @@ impl Cache {
             .append(true)
             .open(&path)
             .map_err(Error::io(Kind::Network, "open", &path))?;
-        file.lock().map_err(Error::io(Kind::Network, "lock", &path))?;
+        lock(&file).map_err(Error::io(Kind::Network, "lock", &path))?;
+        check_interrupted()?;
         Ok(Partial { path, file })
+    }
+
+    /// Removes what is left of downloads that nobody is at.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn remove_partials(&self) -> Result<()> {
+        for path in folder::items(&self.root.join("sources/partial")).unwrap_or_default() {
+            let is_idle = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+            if is_idle {
+                std::fs::remove_file(&path).map_err(Error::io(Kind::Network, "remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a file in, by rename where possible.

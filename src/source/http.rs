@@ -137,10 +137,19 @@ impl Http {
             return std::fs::read(path).ok();
         }
         let address = Url::parse(url).ok()?;
-        if self.dead.lock().ok()?.contains_key(&address.origin().ascii_serialization()) {
+        let server = address.origin().ascii_serialization();
+        if self.dead.lock().ok()?.contains_key(&server) {
             return None;
         }
-        let response = self.client().ok()?.get(address).send().ok()?.error_for_status().ok()?;
+        let response = match self.client().ok()?.get(address).send() {
+            Ok(response) => response.error_for_status().ok()?,
+            Err(error) => {
+                if error.is_connect() {
+                    self.dead.lock().ok()?.insert(server, root_cause(&error));
+                }
+                return None;
+            }
+        };
         let mut bytes = Vec::new();
         response.take(most + 1).read_to_end(&mut bytes).ok()?;
         (bytes.len() as u64 <= most).then_some(bytes)

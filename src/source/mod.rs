@@ -148,9 +148,10 @@ impl Sources {
     /// folder or the cache.
     #[must_use]
     pub fn at_hand(&self, file: &SourceFile) -> Option<&'static str> {
-        if self.vendored(file).is_some_and(|path| path.is_file()) {
+        let allowed = |origin| self.allowed().any(|known| known == origin);
+        if allowed(Origin::Vendor) && self.vendored(file).is_some_and(|path| path.is_file()) {
             Some("vendor")
-        } else if self.cache.archive(&file.sha256).is_file() {
+        } else if allowed(Origin::Cache) && self.cache.archive(&file.sha256).is_file() {
             Some("cache")
         } else {
             None

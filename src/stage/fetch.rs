@@ -66,17 +66,20 @@ pub fn fetch<'r>(
     });
     let fetched: Vec<Fetched<'r>> = results.into_iter().collect::<Result<_>>()?;
     for part in &fetched {
-        warn_of_age(part, plan, report);
+        warn_of_age(part, plan, lock.is_some(), report);
     }
     Ok(fetched)
 }
 
 /// A release, and the origins that may be asked for it.
-struct Candidate<'r> {
-    release: &'r Release,
-    origins: Vec<Origin>,
+#[derive(Debug)]
+pub struct Candidate<'r> {
+    /// The release.
+    pub release: &'r Release,
+    /// The origins, in order.
+    pub origins: Vec<Origin>,
     /// Not below the minimum safe version, or let in by the user.
-    trusted: bool,
+    pub trusted: bool,
 }
 
 fn fetch_step<'r>(
@@ -88,7 +91,7 @@ fn fetch_step<'r>(
 ) -> Result<Fetched<'r>> {
     let recipe = step.recipe;
     let locked = lock.map(|lock| locked_entry(lock, recipe)).transpose()?;
-    let candidates = candidates(step, locked, sources, allow_vulnerable)?;
+    let candidates = candidates(step, lock, sources, allow_vulnerable)?;
     let mut tried: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for Candidate { release, origins, trusted } in candidates {
         let mut wrong = None;
@@ -128,13 +131,17 @@ fn fetch_step<'r>(
 
 /// Releases worth asking for, newest first. Below the minimum safe version
 /// only what is at hand and the distribution's archive, as a last resort.
-fn candidates<'r>(
+///
+/// # Errors
+/// When the release asked for or locked is not pinned, or has known holes.
+pub fn candidates<'r>(
     step: &Step<'r>,
-    locked: Option<&Locked>,
+    lock: Option<&Lock>,
     sources: &Sources,
     allow_vulnerable: bool,
 ) -> Result<Vec<Candidate<'r>>> {
     let recipe = step.recipe;
+    let locked = lock.map(|lock| locked_entry(lock, recipe)).transpose()?;
     let all: Vec<Origin> = sources.allowed().collect();
     let chosen = match (locked, &step.asked) {
         (Some(locked), _) => Some(locked.version.clone()),
@@ -211,7 +218,7 @@ fn nothing_found(
     let held_back = recipe.releases.iter().any(|release| release.version < recipe.minimum_safe);
     if held_back && !allow_vulnerable {
         error = error.hint(format!(
-            "releases below {} were asked of the distribution only; --allow-vulnerable asks everywhere",
+            "releases below {} come from a vendor folder or the distribution only; --allow-vulnerable asks everywhere",
             recipe.minimum_safe
         ));
     }
@@ -220,19 +227,25 @@ fn nothing_found(
 
 /// Says when a release is not the newest pinned one, and loudly when it has
 /// known holes.
-fn warn_of_age(part: &Fetched<'_>, plan: &Plan<'_>, report: &Report) {
+fn warn_of_age(part: &Fetched<'_>, plan: &Plan<'_>, locked: bool, report: &Report) {
     let Fetched { recipe, release, .. } = part;
     let name = &recipe.name;
     let asked = plan.steps.iter().any(|step| step.recipe.name == *name && step.asked.is_some());
+    let chosen = locked || asked;
     if part.vulnerable {
+        let why = if chosen {
+            "it was asked for"
+        } else {
+            "it was taken because nothing newer can be had. Run `update` when it can"
+        };
         report.warn(&format!(
             "{name} {} HAS KNOWN HOLES (safe from {} on), and the distribution's fixes are not in its \
-             archive; it was taken because nothing newer can be had. Run `update` when it can",
+             archive; {why}",
             release.version, recipe.minimum_safe
         ));
     } else if let Some(newest) = recipe.releases.first()
         && newest.version != release.version
-        && !asked
+        && !chosen
     {
         report.warn(&format!(
             "{name} {} is taken; the newest pinned release, {}, cannot be had from any source",

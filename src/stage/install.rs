@@ -8,10 +8,10 @@ use std::path::Path;
 use prefix::{Base, Component, Manifest, Record};
 
 use crate::error::{Error, Kind, Result};
-use crate::folder;
+use crate::folder::{self, Scratch};
 use crate::lock;
 use crate::plan::{Tls, hash_of};
-use crate::process::{Program, Scratch};
+use crate::process::Program;
 use crate::recipe::{Check, Placement};
 use crate::stage::build::{Job, Staged};
 use crate::stage::{fetch, link, smoke};
@@ -53,17 +53,43 @@ pub fn install(job: &Job<'_>, staged: Staged, base: &Base, plan_hash: &str) -> R
     folder::set_mode(&at.join(Manifest::FILE), 0o644)?;
     let target = base.tree(plan_hash);
     if target.exists() {
-        let old = Scratch::below(&base.store(), ".old-")?;
-        std::fs::rename(&target, old.path().join("tree")).map_err(Error::io(
-            Kind::Install,
-            "replace",
-            &target,
-        ))?;
+        replace(&target, final_place, job)?;
+    } else {
+        let from = final_place.keep();
+        std::fs::rename(&from, &target).map_err(Error::io(Kind::Install, "move to", &target))?;
     }
-    let from = final_place.keep();
-    std::fs::rename(&from, &target).map_err(Error::io(Kind::Install, "move to", &target))?;
     base.switch_to(plan_hash)?;
     Ok(record)
+}
+
+/// Puts a new tree in the place of one of the same name, in one step. Files of
+/// others in the old one move over.
+fn replace(target: &Path, fresh: Scratch, job: &Job<'_>) -> Result<()> {
+    let foreign: Vec<String> = Manifest::read(target)?
+        .differences(target)?
+        .into_iter()
+        .filter(|(_, difference)| *difference == prefix::Difference::Unknown)
+        .map(|(name, _)| name)
+        .collect();
+    rustix::fs::renameat_with(
+        rustix::fs::CWD,
+        fresh.path(),
+        rustix::fs::CWD,
+        target,
+        rustix::fs::RenameFlags::EXCHANGE,
+    )
+    .map_err(|source| Error::io(Kind::Install, "exchange", target)(source.into()))?;
+    // What was the new tree's place holds the old one now, and goes with it.
+    for name in foreign {
+        let (old, new) = (fresh.path().join(&name), target.join(&name));
+        if new.symlink_metadata().is_err() && new.parent().is_some_and(Path::is_dir) {
+            std::fs::rename(&old, &new).map_err(Error::io(Kind::Install, "keep", &new))?;
+            job.report.step("Kept", &name);
+        } else {
+            job.report.warn(&format!("{name}, which is not ours, is gone with the old tree"));
+        }
+    }
+    Ok(())
 }
 
 /// Runs the recipes' checks where the tree will stay.

@@ -1,5 +1,5 @@
-//! The stages from a plan to an installed tree. Each hands on a type that only
-//! it can make: `fetch` a [`fetch::Tarball`], `verify` a [`verify::Verified`],
+//! The stages from a plan to an installed tree. Each hands on a type of
+//! its own: `fetch` a [`fetch::Tarball`], `verify` a [`verify::Verified`],
 //! `unpack` a [`unpack::Source`], `patch` a [`patch::Patched`], the engine a
 //! staged tree, `install` a switched prefix.
 

@@ -190,3 +190,23 @@ fn doctor_answers_in_words_and_json() {
     let findings = &result_of(&sandbox, &["doctor"])["findings"];
     assert_eq!(findings[0]["state"], "good");
 }
+
+#[test]
+fn plan_and_options_refuse_what_install_would() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["plan", "--release", "httpd=9.9"]).expect(10).says("no recipe pins httpd 9.9");
+    sandbox.run(&["plan", "--locked", "--lock", "nowhere"]).expect(10).says("nowhere");
+    sandbox.run(&["install", "--lock", "x"]).expect(2).says("--locked");
+    sandbox.install(&["--vendor", "nowhere"]).expect(2).says("there is no folder `nowhere`");
+}
+
+#[test]
+fn no_color_beats_every_wish_for_colour() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["rollback", "--prefix", "p"]);
+    command.env("CLICOLOR_FORCE", "1");
+    let coloured = crate::sandbox::Outcome::of(command.output().unwrap());
+    assert!(coloured.stderr.contains("\x1b["), "{}", coloured.stderr);
+    let plain = crate::sandbox::Outcome::of(command.env("NO_COLOR", "1").output().unwrap());
+    assert!(!plain.stderr.contains("\x1b["), "{}", plain.stderr);
+}

@@ -353,3 +353,61 @@ fn each_file_below(folder: &Path, visit: &mut impl FnMut(&Path)) {
         }
     }
 }
+
+#[test]
+fn a_killed_uninstall_is_finished_by_the_next() {
+    let sandbox = Sandbox::new();
+    sandbox.install(&[]).expect(0);
+    let tree = sandbox.prefix().canonicalize().unwrap().join("current").canonicalize().unwrap();
+    // What a kill in the middle of it leaves.
+    std::fs::rename(tree.join("manifest.json"), tree.join("manifest.removing")).unwrap();
+    std::fs::remove_file(tree.join("bin/httpd")).unwrap();
+    std::fs::remove_file(sandbox.prefix().join("current")).unwrap();
+    sandbox.at_prefix("uninstall", &[]).expect(0).says_nothing_of("not ours");
+    assert!(!sandbox.prefix().exists());
+
+    // And what a failed first install leaves.
+    let broken = tiny_httpd_with("1.0", "#!/bin/sh\nexit 1\n", "");
+    sandbox.recipe(&[sandbox.publish("1.0", &broken)], "");
+    sandbox.install(&[]).expect(40);
+    sandbox.at_prefix("uninstall", &[]).expect(0);
+    assert!(!sandbox.prefix().exists());
+}
+
+#[test]
+fn force_keeps_what_others_put_into_the_tree() {
+    let sandbox = Sandbox::new();
+    sandbox.install(&[]).expect(0);
+    std::fs::write(sandbox.prefix().join("bin/mine"), "mine").unwrap();
+    sandbox.install(&["--force"]).expect(0).says("Kept bin/mine");
+    assert_eq!(std::fs::read(sandbox.prefix().join("bin/mine")).unwrap(), b"mine");
+    assert_eq!(sandbox.installed_version(), "Apache/1.0");
+    assert_eq!(names_in(&sandbox.prefix().join("store")).len(), 1);
+}
+
+#[test]
+fn the_mode_of_a_folder_that_was_there_is_its_owners() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.prefix()).unwrap();
+    let mode = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(sandbox.prefix(), mode).unwrap();
+    };
+    mode(0o1777);
+    sandbox.install(&[]).expect(50).says("changed by other users (mode 1777)");
+    mode(0o700);
+    sandbox.install(&[]).expect(0);
+    assert_eq!(sandbox.prefix().metadata().unwrap().permissions().mode() & 0o7777, 0o700);
+}
+
+#[test]
+fn the_lock_file_is_that_of_the_tree_in_use() {
+    let sandbox = Sandbox::new();
+    sandbox.install(&[]).expect(0);
+    let releases = ["1.1", "1.0"].map(|version| sandbox.publish(version, &tiny_httpd(version)));
+    sandbox.recipe(&releases, "");
+    sandbox.install(&[]).expect(0);
+    sandbox.at_prefix("rollback", &[]).expect(0);
+    let lock = std::fs::read_to_string(sandbox.prefix().join("mod_wsgi-httpd.lock")).unwrap();
+    assert!(lock.contains("version = \"1.0\""), "{lock}");
+}

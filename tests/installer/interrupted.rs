@@ -155,3 +155,16 @@ fn a_signal_ends_the_children_and_leaves_nothing() {
         sandbox.install(&[]).expect(0);
     }
 }
+
+#[test]
+fn a_run_that_waits_for_another_can_be_ended() {
+    let sandbox = sandbox_that_stops_in("make");
+    let first = sandbox.start_install(&[]);
+    wait_for(&sandbox.path("stopped"));
+    let second = sandbox.start_install(&[]);
+    std::thread::sleep(Duration::from_millis(500));
+    kill_process(pid_of(&second), Signal::INT).unwrap();
+    Outcome::of(second.wait_with_output().unwrap()).expect(130).says("Waiting");
+    kill_process(pid_of(&first), Signal::TERM).unwrap();
+    Outcome::of(first.wait_with_output().unwrap()).expect(143);
+}

@@ -331,6 +331,8 @@ fn apxs_answers_like_the_originals() {
     assert_eq!(answer, format!("{};;{};;httpd\n", at("bin"), at("modules")));
     let refused = Outcome::of(ask("apxs", &["NOTHING"])).expect(2);
     refused.says("invalid query string `NOTHING`");
+    let set = Outcome::of(ask("apxs", &["-S", "TARGET=other", "TARGET"])).expect(0);
+    assert_eq!(set.stdout, "other\n");
     // As the package mod_wsgi-httpd has it.
     let empty = Outcome::of(ask("mod_wsgi-apxs", &["NOTHING", "PROGNAME"])).expect(0);
     assert_eq!(empty.stdout, ";;httpd\n");

@@ -133,6 +133,9 @@ impl Base {
     pub fn unlink(&self) -> Result<()> {
         self.remove_link(CURRENT)?;
         self.remove_link(PREVIOUS)?;
+        for link in [CURRENT, PREVIOUS] {
+            self.remove_link(&fresh_name(link))?;
+        }
         for name in self.folder_links() {
             self.remove_link(&name)?;
         }
@@ -147,8 +150,8 @@ impl Base {
         self.remove_link(PREVIOUS)
     }
 
-    /// One relative link per top folder of the tree. A foreign file of that
-    /// name stays.
+    /// One relative link per top folder of the tree, and one to its lock file.
+    /// A foreign file of that name stays.
     fn link_folders(&self, plan: &str) -> Result<()> {
         let tree = self.tree(plan);
         let tops: Vec<String> = std::fs::read_dir(&tree)
@@ -156,6 +159,7 @@ impl Base {
             .flatten()
             .filter(|item| item.file_type().is_ok_and(|kind| kind.is_dir()))
             .filter_map(|item| item.file_name().into_string().ok())
+            .chain(std::iter::once(LOCK_FILE.to_owned()).filter(|file| tree.join(file).exists()))
             .collect();
         for stale in self.folder_links() {
             if !tops.contains(&stale) {
@@ -194,7 +198,7 @@ impl Base {
     /// Replaces a link in one step: a new one beside it, renamed over it.
     fn point(&self, link: &str, target: &str) -> Result<()> {
         let path = self.root.join(link);
-        let fresh = self.root.join(format!(".{link}.new"));
+        let fresh = self.root.join(fresh_name(link));
         match std::fs::remove_file(&fresh) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(Error::io("remove", &fresh)(error));
@@ -214,6 +218,13 @@ impl Base {
     }
 }
 
+/// Where a link is made before it is renamed to its place.
+fn fresh_name(link: &str) -> String {
+    format!(".{link}.new")
+}
+
+/// The releases of a tree, and where they came from.
+pub const LOCK_FILE: &str = "mod_wsgi-httpd.lock";
 const STORE: &str = "store";
 const CURRENT: &str = "current";
 const PREVIOUS: &str = "previous";

@@ -65,11 +65,8 @@ impl BuildVars {
     }
 
     fn raw(&self, name: &str) -> Option<&str> {
-        let name = if name == "TARGET" { "progname" } else { name };
-        self.values
-            .get(name)
-            .or_else(|| self.values.get(&name.to_ascii_lowercase()))
-            .map(String::as_str)
+        let other = if name == "TARGET" { "progname" } else { &name.to_ascii_lowercase() };
+        self.values.get(name).or_else(|| self.values.get(other)).map(String::as_str)
     }
 
     /// Replaces `$(NAME)` and `${NAME}`; an unknown name becomes nothing, as

@@ -10,8 +10,8 @@ mod error;
 mod manifest;
 mod record;
 
-pub use base::{Base, Links};
+pub use base::{Base, LOCK_FILE, Links};
 pub use build_vars::{BuildVars, PLACEHOLDER};
 pub use error::{Error, Result};
-pub use manifest::{Difference, Entry, Kind, Manifest, hash_file};
+pub use manifest::{Difference, Entry, Kind, Manifest, hash_file, hash_reader};
 pub use record::{Component, Record};

@@ -83,6 +83,10 @@ impl Manifest {
     /// File name inside a tree.
     pub const FILE: &str = "manifest.json";
 
+    /// Its name while the tree is being removed: the tree counts as gone, and a
+    /// later run can finish the work.
+    pub const REMOVING: &str = "manifest.removing";
+
     /// Lists a tree as it is now, without the manifest itself.
     ///
     /// # Errors
@@ -99,7 +103,19 @@ impl Manifest {
     /// # Errors
     /// When the file is missing or not a manifest.
     pub fn read(tree: &Path) -> Result<Self> {
-        let path = tree.join(Self::FILE);
+        Self::read_file(&tree.join(Self::FILE))
+    }
+
+    /// Reads the manifest of a tree that is being removed.
+    ///
+    /// # Errors
+    /// When the file is missing or not a manifest.
+    pub fn read_removing(tree: &Path) -> Result<Self> {
+        Self::read_file(&tree.join(Self::REMOVING))
+    }
+
+    fn read_file(path: &Path) -> Result<Self> {
+        let path = path.to_owned();
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         serde_json::from_str(&text).map_err(|source| Error::Malformed {
             what: "a manifest",
@@ -186,11 +202,18 @@ impl Manifest {
 /// # Errors
 /// When the file cannot be read.
 pub fn hash_file(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    File::open(path).and_then(|mut file| hash_reader(&mut file)).map_err(Error::io("read", path))
+}
+
+/// SHA-256 of all bytes, in lower-case hex.
+///
+/// # Errors
+/// When reading fails.
+pub fn hash_reader(reader: &mut impl Read) -> std::io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 128 * 1024];
     loop {
-        let count = file.read(&mut buffer).map_err(Error::io("read", path))?;
+        let count = reader.read(&mut buffer)?;
         if count == 0 {
             break;
         }
