@@ -19,4 +19,5 @@ mod interrupted;
 mod pin;
 mod real;
 mod sandbox;
+mod serving;
 mod upstream;

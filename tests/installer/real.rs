@@ -15,15 +15,15 @@ use tempfile::TempDir;
 use crate::sandbox::{Outcome, may_unshare, program};
 
 /// What all of these tests share.
-struct Real {
+pub(crate) struct Real {
     folder: TempDir,
-    base: PathBuf,
+    pub(crate) base: PathBuf,
     vendor: PathBuf,
     cache: PathBuf,
 }
 
 /// Builds it, once: `vendor` with the network, then an install without.
-fn real() -> &'static Real {
+pub(crate) fn real() -> &'static Real {
     static REAL: OnceLock<Real> = OnceLock::new();
     REAL.get_or_init(|| {
         let folder = tempfile::Builder::new().prefix("real-").tempdir().unwrap();
@@ -48,7 +48,7 @@ fn real() -> &'static Real {
     })
 }
 
-fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null());
     command
@@ -509,7 +509,7 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 

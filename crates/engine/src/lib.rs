@@ -1,0 +1,20 @@
+//! The WSGI side of a request (PEP 3333), for a host that reads bodies and sends
+//! answers. What kind of server that is, is not known here.
+
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "reading a field of a raw record to call with it is one thought; SAFETY.md has the promises"
+)]
+
+mod call;
+mod current;
+mod environ;
+mod input;
+mod load;
+mod response;
+mod script;
+mod types;
+mod world;
+
+pub use call::handle;
+pub use world::{start, stop};

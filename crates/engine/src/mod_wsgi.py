@@ -1,0 +1,272 @@
+# The part of the module `mod_wsgi` that is Python. It runs in the module's own
+# namespace, in which `_log(level, text)` and `_settings` stand already.
+
+import io as _io
+import logging as _logging
+import os as _os
+import signal as _signal
+import sys as _sys
+import traceback as _traceback
+
+_ERROR = 3
+_LONGEST = 7500
+
+
+class RequestTimeout(BaseException):
+    """The request has run for longer than it may."""
+
+
+class FileWrapper:
+    """wsgi.file_wrapper (PEP 3333)."""
+
+    def __init__(self, filelike, blksize=8192):
+        if blksize < 0:
+            raise ValueError("blksize must not be negative")
+        self.filelike = filelike
+        self.blksize = blksize
+        self._closed = False
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self._closed:
+            raise ValueError("I/O operation on closed file")
+        data = self.filelike.read(self.blksize)
+        if not isinstance(data, bytes):
+            raise TypeError(
+                f"file wrapper read() must return bytes, not {type(data).__name__}"
+            )
+        if not data:
+            raise StopIteration
+        return data
+
+    def close(self):
+        self._closed = True
+        close = getattr(self.filelike, "close", None)
+        if close is not None:
+            try:
+                close()
+            except Exception:
+                pass
+
+
+_warned = False
+
+
+def _warn_of_text():
+    global _warned
+    if not _warned:
+        import warnings
+
+        _warned = True
+        warnings.warn("text was written to a log's buffer of bytes", DeprecationWarning, 4)
+
+
+class _Lines(_io.RawIOBase):
+    """Bytes into the error log, a record a line."""
+
+    def __init__(self, what):
+        self._what = what
+        self.name = f"<{what}>"
+        self._rest = b""
+        self._expired = False
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        if self._expired:
+            raise RuntimeError(f"write() called on {self._what} after request completed")
+        if isinstance(data, str):
+            _warn_of_text()
+            data = data.encode("utf-8", "replace")
+        data = bytes(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._emit(line)
+        return len(data)
+
+    def flush(self):
+        # A line that is not complete yet waits for its end.
+        pass
+
+    def _emit(self, line):
+        # httpd cuts a record near 8 KiB, escapes counted.
+        for start in range(0, max(len(line), 1), _LONGEST):
+            _log(_ERROR, line[start : start + _LONGEST])
+
+    def finish(self):
+        if self._rest:
+            self._emit(self._rest)
+            self._rest = b""
+
+    def fileno(self):
+        raise OSError(f"{self._what} log object has no file descriptor")
+
+
+def _stream(what):
+    return _io.TextIOWrapper(
+        _Lines(what), encoding="utf-8", errors="replace", newline="\n",
+        line_buffering=True, write_through=True,
+    )
+
+
+def _new_errors():
+    return _stream("wsgi.errors")
+
+
+def _expire_errors(errors):
+    errors.flush()
+    lines = errors.buffer
+    lines.finish()
+    lines._expired = True
+
+
+class _Restricted:
+    def __init__(self, name):
+        object.__setattr__(self, "_name", name)
+
+    def __getattribute__(self, attribute):
+        name = object.__getattribute__(self, "_name")
+        raise OSError(f"{name} access restricted by mod_wsgi")
+
+
+class LogHandler(_logging.Handler):
+    """Records into httpd's log, each level into its own."""
+
+    def emit(self, record):
+        try:
+            text = self.format(record)
+            for line in text.split("\n"):
+                _log(_level_of(record.levelno), line.encode("utf-8", "replace"))
+        except Exception:
+            self.handleError(record)
+
+
+def _level_of(number):
+    for least, level in ((50, 2), (40, 3), (30, 4), (20, 6)):
+        if number >= least:
+            return level
+    return 7
+
+
+event_callbacks = []
+shutdown_callbacks = []
+signal_callbacks = []
+
+
+def subscribe_signals(callback):
+    # Signals are told to daemon processes alone.
+    _log(6, b"subscription to signals ignored outside of a daemon process")
+    return callback
+
+
+def server_metrics():
+    return None
+
+
+def process_metrics():
+    return None
+
+
+def request_metrics():
+    return None
+
+
+def subscribe_events(callback):
+    event_callbacks.append(callback)
+    return callback
+
+
+def subscribe_shutdown(callback):
+    shutdown_callbacks.append(callback)
+    return callback
+
+
+def _publish(name, **payload):
+    for callback in list(event_callbacks):
+        try:
+            answer = callback(name, **payload)
+            if isinstance(answer, dict):
+                payload.update(answer)
+        except Exception:
+            _log_exception("WSGI0112: exception in an event callback", *_sys.exc_info())
+    return payload
+
+
+def _join_threads():
+    threading = _sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
+
+
+def _process_stopping():
+    payload = _publish("process_stopping", shutdown_reason="")
+    for callback in list(shutdown_callbacks):
+        try:
+            callback("process_stopping", **payload)
+        except Exception:
+            _log_exception("WSGI0112: exception in a shutdown callback", *_sys.exc_info())
+
+
+def _log_exception(header, kind, value, trace):
+    header = header.replace("Exception", getattr(kind, "__name__", "Exception"), 1)
+    _log(_ERROR, header.encode("utf-8", "replace"))
+    for part in _traceback.format_exception(kind, value, trace):
+        for line in part.rstrip("\n").split("\n"):
+            _log(_ERROR, line.encode("utf-8", "replace"))
+
+
+def _restrict_signal():
+    process = _os.getpid()
+    register = _signal.signal
+
+    def signal(number, handler):
+        if _os.getpid() != process:
+            return register(number, handler)
+        _log(6, b"callback registration for signal %d ignored" % number)
+        for part in _traceback.format_stack()[:-1]:
+            for line in part.rstrip("\n").split("\n"):
+                _log(6, line.encode("utf-8", "replace"))
+        return handler
+
+    _signal.signal = signal
+
+
+def _add_path(entries):
+    import site
+
+    before = list(_sys.path)
+    for entry in filter(None, entries.split(":")):
+        site.addsitedir(entry)
+    new = [entry for entry in _sys.path if entry not in before]
+    _sys.path[:] = new + before
+
+
+def _set_up():
+    _sys.argv = ["mod_wsgi"]
+    _sys.stderr = _stream("stderr")
+    if not _settings["one_process"]:
+        _sys.stdout = (
+            _Restricted("sys.stdout") if _settings["restrict_stdout"] else _stream("stdout")
+        )
+        if _settings["restrict_stdin"]:
+            _sys.stdin = _Restricted("sys.stdin")
+    if _settings["restrict_signal"]:
+        _restrict_signal()
+    if _settings["path"]:
+        _add_path(_settings["path"])
+    try:
+        import apache
+    except ImportError:
+        import types
+
+        apache = types.ModuleType("apache")
+        _sys.modules["apache"] = apache
+    apache.version = _settings["apache_version"]
+    apache.description = _settings["apache_description"]
+    apache.mpm_name = _settings["mpm_name"]
+    apache.build_date = _settings["build_date"]
+    apache.maximum_processes = _settings["processes"]
+    apache.threads_per_process = _settings["threads"]

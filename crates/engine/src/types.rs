@@ -1,0 +1,205 @@
+//! The types of our objects in an interpreter, and the guard around every
+//! function that Python calls.
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use cpython::{Attached, Object, Raised, Result, ffi};
+
+use crate::world::Kept;
+use crate::{current, input, response};
+
+/// Types of one interpreter.
+pub(crate) struct Types {
+    pub(crate) input: Kept,
+    pub(crate) response: Kept,
+}
+
+impl Types {
+    pub(crate) fn new(py: Attached<'_>) -> Result<Self> {
+        Ok(Self {
+            input: Kept::new(input::make_type(py)?),
+            response: Kept::new(response::make_type(py)?),
+        })
+    }
+}
+
+/// An object of ours: Python's head, and a pointer to what is behind it. The
+/// pointer is cleared when the request ends; the object may live on.
+#[repr(C)]
+pub(crate) struct Handle {
+    head: ffi::PyObject,
+    behind: *mut c_void,
+}
+
+impl Handle {
+    /// A new object of that type with `behind` behind it.
+    pub(crate) fn make<'py, T>(
+        py: Attached<'py>,
+        kind: &Kept,
+        behind: *mut T,
+    ) -> Result<Object<'py>> {
+        let kind = kind.raw().cast::<ffi::PyTypeObject>();
+        // SAFETY: S3: a heap type of ours, whose objects are handles.
+        let object = unsafe { Object::from_new(py, ffi::PyType_GenericAlloc(kind, 0)) }?;
+        // SAFETY: as above.
+        unsafe { (*object.raw().cast::<Self>()).behind = behind.cast() };
+        Ok(object)
+    }
+
+    /// Clears the pointer.
+    pub(crate) fn expire(object: &Object<'_>) {
+        // SAFETY: S3: only called with handles.
+        unsafe { (*object.raw().cast::<Self>()).behind = std::ptr::null_mut() };
+    }
+
+    /// What is behind an object, while its request runs.
+    ///
+    /// # Safety
+    /// `object` must be a handle with a `T` behind it, and the reference must not
+    /// outlive the method's call; the thread is attached, so no other uses it.
+    pub(crate) unsafe fn behind<'a, T>(object: *mut ffi::PyObject) -> Option<&'a mut T> {
+        // SAFETY: by our caller.
+        unsafe { (*object.cast::<Self>()).behind.cast::<T>().as_mut() }
+    }
+}
+
+/// Makes a heap type of handles. The method table must live for good.
+pub(crate) fn make_handle_type<'py>(
+    py: Attached<'py>,
+    name: &'static CStr,
+    slots: &[(c_int, *mut c_void)],
+) -> Result<Object<'py>> {
+    let mut table: Vec<ffi::PyType_Slot> =
+        slots.iter().map(|&(slot, pfunc)| ffi::PyType_Slot { slot, pfunc }).collect();
+    table.push(ffi::PyType_Slot { slot: 0, pfunc: std::ptr::null_mut() });
+    let mut spec = ffi::PyType_Spec {
+        name: name.as_ptr(),
+        basicsize: c_int::try_from(size_of::<Handle>()).unwrap_or(0),
+        itemsize: 0,
+        flags: u32::try_from(ffi::Py_TPFLAGS_DEFAULT).unwrap_or(0),
+        slots: table.as_mut_ptr(),
+    };
+    // SAFETY: S3: Python copies the spec and its slots; a new reference.
+    unsafe { Object::from_new(py, ffi::PyType_FromSpec(&raw mut spec)) }
+}
+
+/// A method table that Python may read from any thread.
+pub(crate) struct Methods<const COUNT: usize>(pub(crate) [ffi::PyMethodDef; COUNT]);
+
+// SAFETY: never changed.
+unsafe impl<const COUNT: usize> Sync for Methods<COUNT> {}
+
+impl<const COUNT: usize> Methods<COUNT> {
+    pub(crate) fn slot(&'static self) -> (c_int, *mut c_void) {
+        (ffi::Py_tp_methods, self.0.as_ptr().cast_mut().cast())
+    }
+}
+
+/// The end of a method table.
+pub(crate) const LAST: ffi::PyMethodDef = ffi::PyMethodDef::zeroed();
+
+/// Runs the body of a function that Python calls: a panic becomes a
+/// `RuntimeError`, a raised exception the null that Python wants.
+pub(crate) fn guarded(
+    body: impl for<'py> FnOnce(Attached<'py>) -> Result<Object<'py>>,
+) -> *mut ffi::PyObject {
+    // SAFETY: S3: Python calls functions on an attached thread.
+    let py = unsafe { Attached::assume() };
+    match catch_unwind(AssertUnwindSafe(|| body(py))) {
+        Ok(Ok(object)) => object.into_raw(),
+        Ok(Err(Raised)) => std::ptr::null_mut(),
+        Err(_) => {
+            raise(Kind::Runtime, "mod_wsgi failed in itself; the error log has the reason");
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// Exceptions that we raise.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Os,
+    Runtime,
+    Type,
+    Value,
+}
+
+/// Raises.
+pub(crate) fn raise(kind: Kind, text: &str) -> Raised {
+    let text = CString::new(text.replace('\0', "\\x00")).unwrap_or_default();
+    // SAFETY: S3: attached; exceptions that always live.
+    unsafe {
+        let kind = match kind {
+            Kind::Os => ffi::PyExc_OSError,
+            Kind::Runtime => ffi::PyExc_RuntimeError,
+            Kind::Type => ffi::PyExc_TypeError,
+            Kind::Value => ffi::PyExc_ValueError,
+        };
+        ffi::PyErr_SetString(kind, text.as_ptr());
+    }
+    Raised
+}
+
+/// `None`.
+pub(crate) fn none(py: Attached<'_>) -> Result<Object<'_>> {
+    // SAFETY: S3: an object that always lives.
+    unsafe { Object::from_borrowed(py, ffi::Py_None()) }
+}
+
+/// The bytes of a bytes object, as long as it lives.
+pub(crate) fn bytes_of<'a>(object: &'a Object<'_>) -> Option<&'a [u8]> {
+    // SAFETY: S3: checked to be bytes, which never change.
+    unsafe {
+        if ffi::PyBytes_Check(object.raw()) == 0 {
+            return None;
+        }
+        let start = ffi::PyBytes_AsString(object.raw()).cast::<u8>();
+        let length = usize::try_from(ffi::PyBytes_Size(object.raw())).unwrap_or(0);
+        Some(std::slice::from_raw_parts(start, length))
+    }
+}
+
+/// `_log(level, text)`: text is bytes.
+pub(crate) fn log_function(py: Attached<'_>) -> Result<Object<'_>> {
+    // SAFETY: S3: a static definition; a new reference.
+    unsafe {
+        let definition = LOG.0.as_ptr().cast_mut();
+        Object::from_new(
+            py,
+            ffi::PyCFunction_NewEx(definition, std::ptr::null_mut(), std::ptr::null_mut()),
+        )
+    }
+}
+
+static LOG: Methods<2> = Methods([
+    ffi::PyMethodDef {
+        ml_name: c"_log".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: log },
+        ml_flags: ffi::METH_VARARGS,
+        ml_doc: std::ptr::null(),
+    },
+    LAST,
+]);
+
+unsafe extern "C" fn log(
+    _module: *mut ffi::PyObject,
+    arguments: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| {
+        let mut level: c_int = 0;
+        let mut text: *mut ffi::PyObject = std::ptr::null_mut();
+        // SAFETY: S3: two places for what the format says.
+        let parsed = unsafe {
+            let format = c"iS:_log".as_ptr();
+            ffi::PyArg_ParseTuple(arguments, format, &raw mut level, &raw mut text)
+        };
+        if parsed == 0 {
+            return Err(Raised);
+        }
+        // SAFETY: S3: an argument, alive for the call.
+        let text = unsafe { Object::from_borrowed(py, text) }?;
+        current::log_output(level, bytes_of(&text).unwrap_or_default());
+        none(py)
+    })
+}

@@ -1,0 +1,326 @@
+//! The interpreters of this process by the name of their application group, and
+//! what each has of ours. No Python object is held anywhere else.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use cpython::{Attached, Config, Interpreter, Object, Raised, Result, ffi};
+use door::{Host, Settings};
+
+use crate::current::{self, level};
+use crate::load::Scripts;
+use crate::types::{self, Types};
+
+/// One interpreter and what it has of ours.
+pub(crate) struct World {
+    /// Name of the application group; empty for the main interpreter.
+    pub(crate) name: String,
+    /// The interpreter.
+    pub(crate) interpreter: Interpreter,
+    /// Its scripts.
+    pub(crate) scripts: Scripts,
+    /// Types of our objects in it.
+    pub(crate) types: Types,
+    /// The module `mod_wsgi`, kept for good.
+    module: Kept,
+    /// What every environ starts as, kept for good.
+    template: Kept,
+}
+
+/// An object that lives as long as its interpreter.
+pub(crate) struct Kept(*mut ffi::PyObject);
+
+// SAFETY: only ever turned into an object again by a thread that is attached to
+// its interpreter.
+unsafe impl Send for Kept {}
+// SAFETY: as above.
+unsafe impl Sync for Kept {}
+
+impl Kept {
+    /// Keeps an object for good.
+    pub(crate) fn new(object: Object<'_>) -> Self {
+        Self(object.into_raw())
+    }
+
+    /// The object.
+    pub(crate) fn get<'py>(&self, py: Attached<'py>) -> Result<Object<'py>> {
+        // SAFETY: S3: the thread is attached to the world that this is kept in.
+        unsafe { Object::from_borrowed(py, self.0) }
+    }
+
+    /// The pointer, to compare with.
+    pub(crate) fn raw(&self) -> *mut ffi::PyObject {
+        self.0
+    }
+}
+
+/// What is the same for all interpreters.
+struct Process {
+    settings: Facts,
+    worlds: Mutex<BTreeMap<String, Arc<World>>>,
+}
+
+static PROCESS: OnceLock<Process> = OnceLock::new();
+
+/// Settings that an interpreter is set up with, owned.
+#[derive(Clone)]
+struct Facts {
+    path: Vec<u8>,
+    restrict_stdin: bool,
+    restrict_stdout: bool,
+    restrict_signal: bool,
+    one_process: bool,
+    processes: i64,
+    threads: i64,
+    apache_version: [i64; 3],
+    apache_description: Vec<u8>,
+    mpm_name: Vec<u8>,
+    build_date: Vec<u8>,
+}
+
+/// Starts Python in this process, with its main interpreter set up.
+///
+/// # Errors
+/// Why it cannot run.
+pub fn start(host: &'static Host, settings: &Settings<'_>) -> std::result::Result<(), String> {
+    current::set_host(host);
+    cpython::start(&Config {
+        program: settings.program.bytes().to_vec(),
+        home: settings.home.bytes().to_vec(),
+        warnings: settings.warnings.items().iter().map(|text| text.bytes().to_vec()).collect(),
+        optimize: settings.optimize,
+        dont_write_bytecode: settings.dont_write_bytecode,
+        hash_seed: u32::try_from(settings.hash_seed).ok(),
+        name: b"mod_wsgi".to_vec(),
+    })?;
+    let facts = Facts {
+        path: settings.path.bytes().to_vec(),
+        restrict_stdin: settings.restrict_stdin,
+        restrict_stdout: settings.restrict_stdout,
+        restrict_signal: settings.restrict_signal,
+        one_process: settings.one_process,
+        processes: settings.processes.into(),
+        threads: settings.threads.into(),
+        apache_version: settings.apache_version.map(i64::from),
+        apache_description: settings.apache_description.bytes().to_vec(),
+        mpm_name: settings.mpm_name.bytes().to_vec(),
+        build_date: settings.build_date.bytes().to_vec(),
+    };
+    let process = PROCESS.get_or_init(|| Process { settings: facts, worlds: Mutex::default() });
+    let main = World::set_up(String::new(), Interpreter::main(), &process.settings)?;
+    if let Ok(mut worlds) = process.worlds.lock() {
+        worlds.insert(String::new(), Arc::new(main));
+    }
+    Ok(())
+}
+
+/// Ends every interpreter, the main one last.
+pub fn stop() {
+    let Some(process) = PROCESS.get() else { return };
+    let worlds = process.worlds.lock().map(|mut worlds| std::mem::take(&mut *worlds));
+    let worlds: Vec<Arc<World>> = worlds.unwrap_or_default().into_values().rev().collect();
+    // All hear of it before the first one ends.
+    for world in &worlds {
+        world.call_own(c"_process_stopping");
+    }
+    for world in &worlds {
+        world.interpreter.forget_threads_of_host();
+        world.call_own(c"_join_threads");
+        if world.interpreter != Interpreter::main() {
+            current::log(
+                level::INFO,
+                format!("Destroying sub-interpreter '{}'.", world.name).as_bytes(),
+            );
+            world.interpreter.end();
+        }
+    }
+    current::log(level::INFO, b"Terminating Python.");
+    cpython::stop();
+}
+
+impl World {
+    /// The world of that application group; made when it is first needed.
+    pub(crate) fn find(name: &str) -> Option<Arc<Self>> {
+        let process = PROCESS.get()?;
+        // Held while an interpreter is made, by threads that are not attached:
+        // nobody waits for it with Python's lock in hand.
+        let mut worlds = process.worlds.lock().ok()?;
+        if let Some(world) = worlds.get(name) {
+            return Some(Arc::clone(world));
+        }
+        let text = format!("Creating sub-interpreter '{name}'.");
+        current::log(level::INFO, text.as_bytes());
+        let interpreter = Interpreter::main().attach(Interpreter::new)?;
+        match Self::set_up(name.to_owned(), interpreter, &process.settings) {
+            Ok(world) => {
+                let world = Arc::new(world);
+                worlds.insert(name.to_owned(), Arc::clone(&world));
+                Some(world)
+            }
+            Err(why) => {
+                current::log(level::CRITICAL, why.as_bytes());
+                None
+            }
+        }
+    }
+
+    fn set_up(
+        name: String,
+        interpreter: Interpreter,
+        facts: &Facts,
+    ) -> std::result::Result<Self, String> {
+        interpreter.attach(|py| {
+            let make = || -> Result<(Kept, Kept, Types)> {
+                let module = make_module(py, &name, facts)?;
+                let types = Types::new(py)?;
+                let template = make_template(py, &name, facts, &module)?;
+                Ok((Kept::new(module), Kept::new(template), types))
+            };
+            match make() {
+                Ok((module, template, types)) => Ok(Self {
+                    name: name.clone(),
+                    interpreter,
+                    scripts: Scripts::default(),
+                    types,
+                    module,
+                    template,
+                }),
+                Err(Raised) => {
+                    print_exception();
+                    Err(format!("interpreter '{name}' cannot be set up"))
+                }
+            }
+        })
+    }
+
+    /// Calls a function of the module's Python part.
+    fn call_own(&self, name: &CStr) {
+        self.interpreter.attach(|py| {
+            let called = self.module(py).and_then(|module| module.attribute(name)?.call(&[]));
+            if called.is_err() {
+                print_exception();
+            }
+        });
+    }
+
+    /// The interpreter, in words.
+    pub(crate) fn shown(&self) -> String {
+        match self.name.as_str() {
+            "" => "main interpreter".to_owned(),
+            name => format!("sub-interpreter '{name}'"),
+        }
+    }
+
+    /// The module `mod_wsgi` in it.
+    pub(crate) fn module<'py>(&self, py: Attached<'py>) -> Result<Object<'py>> {
+        self.module.get(py)
+    }
+
+    /// A fresh environ with all that is the same for every request.
+    pub(crate) fn new_environ<'py>(&self, py: Attached<'py>) -> Result<Object<'py>> {
+        // SAFETY: S3: a dictionary of this interpreter; a new reference.
+        unsafe { Object::from_new(py, ffi::PyDict_Copy(self.template.raw())) }
+    }
+}
+
+/// Makes the module `mod_wsgi`: facts, `_log`, then its Python part.
+fn make_module<'py>(py: Attached<'py>, name: &str, facts: &Facts) -> Result<Object<'py>> {
+    // SAFETY: S3; a borrowed reference to the module in `sys.modules`.
+    let module =
+        unsafe { Object::from_borrowed(py, ffi::PyImport_AddModule(c"mod_wsgi".as_ptr())) }?;
+    let version = numbers(py, &[6, 1, 1])?;
+    module.set_attribute(c"version", &version)?;
+    module.set_attribute(c"process_group", &Object::latin1(py, b"")?)?;
+    module.set_attribute(c"application_group", &Object::latin1(py, name.as_bytes())?)?;
+    module.set_attribute(c"maximum_processes", &Object::integer(py, facts.processes)?)?;
+    module.set_attribute(c"threads_per_process", &Object::integer(py, facts.threads)?)?;
+    module.set_attribute(c"_log", &types::log_function(py)?)?;
+    module.set_attribute(c"_settings", &settings(py, facts)?)?;
+    // SAFETY: S3; a borrowed reference.
+    let names = unsafe { Object::from_borrowed(py, ffi::PyModule_GetDict(module.raw())) }?;
+    let source = CString::new(include_str!("mod_wsgi.py")).map_err(|_| Raised)?;
+    run(py, &source, c"<mod_wsgi>", &names)?;
+    module.attribute(c"_set_up")?.call(&[])?;
+    Ok(module)
+}
+
+/// Compiles and runs a source in a namespace.
+fn run(py: Attached<'_>, source: &CStr, name: &CStr, names: &Object<'_>) -> Result<()> {
+    // SAFETY: S3; a new reference.
+    let code = unsafe {
+        let code = ffi::Py_CompileString(source.as_ptr(), name.as_ptr(), ffi::Py_file_input);
+        Object::from_new(py, code)
+    }?;
+    // SAFETY: S3; the builtins of the interpreter that runs.
+    unsafe {
+        let builtins = Object::from_borrowed(py, ffi::PyEval_GetBuiltins())?;
+        names.set_item(&Object::latin1(py, b"__builtins__")?, &builtins)?;
+        Object::from_new(py, ffi::PyEval_EvalCode(code.raw(), names.raw(), names.raw()))?;
+    }
+    Ok(())
+}
+
+fn settings<'py>(py: Attached<'py>, facts: &Facts) -> Result<Object<'py>> {
+    // SAFETY: S3; a new reference.
+    let dictionary = unsafe { Object::from_new(py, ffi::PyDict_New()) }?;
+    let items = [
+        ("path", Object::path(py, &facts.path)?),
+        ("restrict_stdin", Object::boolean(py, facts.restrict_stdin)),
+        ("restrict_stdout", Object::boolean(py, facts.restrict_stdout)),
+        ("restrict_signal", Object::boolean(py, facts.restrict_signal)),
+        ("one_process", Object::boolean(py, facts.one_process)),
+        ("processes", Object::integer(py, facts.processes)?),
+        ("threads", Object::integer(py, facts.threads)?),
+        ("apache_version", numbers(py, &facts.apache_version)?),
+        ("apache_description", Object::latin1(py, &facts.apache_description)?),
+        ("mpm_name", Object::latin1(py, &facts.mpm_name)?),
+        ("build_date", Object::latin1(py, &facts.build_date)?),
+    ];
+    for (name, value) in &items {
+        dictionary.set_item(&Object::latin1(py, name.as_bytes())?, value)?;
+    }
+    Ok(dictionary)
+}
+
+/// What every environ of this interpreter starts as.
+fn make_template<'py>(
+    py: Attached<'py>,
+    name: &str,
+    facts: &Facts,
+    module: &Object<'py>,
+) -> Result<Object<'py>> {
+    // SAFETY: S3; a new reference.
+    let template = unsafe { Object::from_new(py, ffi::PyDict_New()) }?;
+    let items = [
+        ("wsgi.version", numbers(py, &[1, 0])?),
+        ("wsgi.multithread", Object::boolean(py, facts.threads != 1)),
+        ("wsgi.multiprocess", Object::boolean(py, facts.processes != 1)),
+        ("wsgi.run_once", Object::boolean(py, false)),
+        ("wsgi.file_wrapper", module.attribute(c"FileWrapper")?),
+        ("wsgi.input_terminated", Object::boolean(py, true)),
+        ("apache.version", numbers(py, &facts.apache_version)?),
+        ("mod_wsgi.version", numbers(py, &[6, 1, 1])?),
+        ("mod_wsgi.process_group", Object::latin1(py, b"")?),
+        ("mod_wsgi.application_group", Object::latin1(py, name.as_bytes())?),
+        ("mod_wsgi.queue_start", Object::float(py, 0.0)?),
+        ("mod_wsgi.daemon_start", Object::float(py, 0.0)?),
+    ];
+    for (key, value) in &items {
+        template.set_item(&Object::latin1(py, key.as_bytes())?, value)?;
+    }
+    Ok(template)
+}
+
+/// A tuple of whole numbers.
+pub(crate) fn numbers<'py>(py: Attached<'py>, numbers: &[i64]) -> Result<Object<'py>> {
+    let items = numbers.iter().map(|number| Object::integer(py, *number)).collect::<Result<_>>()?;
+    Object::tuple(py, items)
+}
+
+/// Logs the exception that is set, by Python's own means, where ours are not
+/// there yet.
+pub(crate) fn print_exception() {
+    // SAFETY: S3: attached, with an exception set.
+    unsafe { ffi::PyErr_Print() };
+}

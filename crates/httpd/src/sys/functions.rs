@@ -1,0 +1,134 @@
+//! Functions of httpd and APR.
+
+use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
+
+use super::structs::{
+    ap_conf_vector_t, ap_filter_t, ap_regex_t, ap_regmatch_t, apr_array_header_t, apr_bucket,
+    apr_bucket_alloc_t, apr_bucket_brigade, apr_file_t, apr_off_t, apr_pool_t, apr_size_t,
+    apr_status_t, apr_table_t, cmd_parms, conn_rec, request_rec, server_rec,
+};
+
+/// Declares functions, and the same as text for the C compiler.
+macro_rules! functions {
+    ($(fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $returns:ty)?;)*) => {
+        unsafe extern "C" {
+            $(
+                #[allow(missing_docs, reason = "the header's own")]
+                pub fn $name($($argument: $type),*) $(-> $returns)?;
+            )*
+        }
+
+        /// Name, arguments and result of every function, as Rust writes them.
+        pub const SIGNATURES: &[(&str, &[&str], &str)] = &[$(
+            (stringify!($name), &[$(stringify!($type)),*], concat!($(stringify!($returns))?)),
+        )*];
+    };
+}
+
+functions! {
+    fn ap_getword_conf(p: *mut apr_pool_t, line: *mut *const c_char) -> *mut c_char;
+    fn ap_server_root_relative(p: *mut apr_pool_t, fname: *const c_char) -> *mut c_char;
+    fn ap_check_cmd_context(cmd: *mut cmd_parms, forbidden: c_uint) -> *const c_char;
+    fn ap_get_server_description() -> *const c_char;
+    fn ap_get_server_built() -> *const c_char;
+    fn ap_show_mpm() -> *const c_char;
+    fn ap_exists_config_define(name: *const c_char) -> c_int;
+    fn ap_get_server_name(r: *mut request_rec) -> *const c_char;
+    fn ap_get_server_name_for_url(r: *mut request_rec) -> *const c_char;
+    fn ap_get_server_port(r: *const request_rec) -> u16;
+    fn ap_add_version_component(pconf: *mut apr_pool_t, component: *const c_char);
+    fn ap_run_generate_log_id(c: *const conn_rec, r: *const request_rec, id: *mut *const c_char) -> c_int;
+    fn ap_pregcomp(p: *mut apr_pool_t, pattern: *const c_char, cflags: c_int) -> *mut ap_regex_t;
+    fn ap_regexec(preg: *const ap_regex_t, string: *const c_char, nmatch: apr_size_t, pmatch: *mut ap_regmatch_t, eflags: c_int) -> c_int;
+    fn ap_pregsub(p: *mut apr_pool_t, input: *const c_char, source: *const c_char, nmatch: apr_size_t, pmatch: *mut ap_regmatch_t) -> *mut c_char;
+    fn ap_allow_options(r: *mut request_rec) -> c_int;
+    fn ap_add_common_vars(r: *mut request_rec);
+    fn ap_add_cgi_vars(r: *mut request_rec);
+    fn ap_setup_client_block(r: *mut request_rec, read_policy: c_int) -> c_int;
+    fn ap_should_client_block(r: *mut request_rec) -> c_int;
+    fn ap_get_client_block(r: *mut request_rec, buffer: *mut c_char, bufsiz: apr_size_t) -> c_long;
+    fn ap_discard_request_body(r: *mut request_rec) -> c_int;
+    fn ap_pass_brigade(filter: *mut ap_filter_t, bucket: *mut apr_bucket_brigade) -> apr_status_t;
+    fn ap_set_content_type(r: *mut request_rec, ct: *const c_char);
+    fn ap_set_content_length(r: *mut request_rec, length: apr_off_t);
+    fn ap_mpm_query(query_code: c_int, result: *mut c_int) -> apr_status_t;
+    fn ap_state_query(query_code: c_int) -> c_int;
+    fn ap_hook_handler(pf: Option<unsafe extern "C" fn(*mut request_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
+    fn ap_hook_translate_name(pf: Option<unsafe extern "C" fn(*mut request_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
+    fn ap_hook_child_init(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut server_rec)>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
+    fn ap_hook_post_config(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t, *mut server_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
+    fn apr_palloc(p: *mut apr_pool_t, size: apr_size_t) -> *mut c_void;
+    fn apr_pstrmemdup(p: *mut apr_pool_t, s: *const c_char, n: apr_size_t) -> *mut c_char;
+    fn apr_pool_cleanup_register(p: *mut apr_pool_t, data: *const c_void, plain_cleanup: Option<unsafe extern "C" fn(*mut c_void) -> apr_status_t>, child_cleanup: Option<unsafe extern "C" fn(*mut c_void) -> apr_status_t>);
+    fn apr_pool_cleanup_null(data: *mut c_void) -> apr_status_t;
+    fn apr_table_get(t: *const apr_table_t, key: *const c_char) -> *const c_char;
+    fn apr_table_setn(t: *mut apr_table_t, key: *const c_char, val: *const c_char);
+    fn apr_table_addn(t: *mut apr_table_t, key: *const c_char, val: *const c_char);
+    fn apr_table_unset(t: *mut apr_table_t, key: *const c_char);
+    fn apr_table_elts(t: *const apr_table_t) -> *const apr_array_header_t;
+    fn apr_brigade_create(p: *mut apr_pool_t, list: *mut apr_bucket_alloc_t) -> *mut apr_bucket_brigade;
+    fn apr_brigade_cleanup(data: *mut c_void) -> apr_status_t;
+    fn apr_bucket_transient_create(buf: *const c_char, nbyte: apr_size_t, list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
+    fn apr_bucket_flush_create(list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
+    fn ap_bucket_error_create(error: c_int, buf: *const c_char, p: *mut apr_pool_t, list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
+    fn apr_bucket_eos_create(list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
+    fn apr_brigade_insert_file(bb: *mut apr_bucket_brigade, f: *mut apr_file_t, start: apr_off_t, len: apr_off_t, p: *mut apr_pool_t) -> *mut apr_bucket;
+    fn apr_os_file_put(file: *mut *mut apr_file_t, thefile: *mut c_int, flags: i32, cont: *mut apr_pool_t) -> apr_status_t;
+    fn apr_strerror(statcode: apr_status_t, buf: *mut c_char, bufsize: apr_size_t) -> *mut c_char;
+    fn apr_dynamic_fn_retrieve(szName: *const c_char) -> Option<unsafe extern "C" fn()>;
+}
+
+unsafe extern "C" {
+    /// `http_main.h`: the main server.
+    pub static ap_server_conf: *mut server_rec;
+}
+
+// Variadic: always called with "%s" and one text.
+unsafe extern "C" {
+    /// `http_log.h`
+    pub fn ap_log_error_(
+        file: *const c_char,
+        line: c_int,
+        module_index: c_int,
+        level: c_int,
+        status: apr_status_t,
+        s: *const server_rec,
+        fmt: *const c_char,
+        ...
+    );
+    /// `http_log.h`
+    pub fn ap_log_rerror_(
+        file: *const c_char,
+        line: c_int,
+        module_index: c_int,
+        level: c_int,
+        status: apr_status_t,
+        r: *const request_rec,
+        fmt: *const c_char,
+        ...
+    );
+    /// `http_log.h`
+    pub fn ap_log_cerror_(
+        file: *const c_char,
+        line: c_int,
+        module_index: c_int,
+        level: c_int,
+        status: apr_status_t,
+        c: *const conn_rec,
+        fmt: *const c_char,
+        ...
+    );
+}
+
+/// A module's own part of a configuration: what the macro
+/// `ap_get_module_config` does.
+///
+/// # Safety
+/// `vector` must be a configuration vector of httpd, and `index` the module's.
+#[must_use]
+pub unsafe fn module_config(vector: *const ap_conf_vector_t, index: c_int) -> *mut c_void {
+    let slots = vector.cast::<*mut c_void>();
+    let slot = slots.wrapping_add(usize::try_from(index).unwrap_or(0));
+    // SAFETY: httpd sizes the vector for every loaded module.
+    unsafe { *slot }
+}

@@ -1,0 +1,111 @@
+//! What httpd does for the Python side of one request.
+
+use std::ffi::c_int;
+
+use door::{Exchange, GONE, Host, List, LogLevel, Pair, Text, VERSION};
+use httpd::{Level, Request, enter, sys};
+
+/// The functions that the Python side is given.
+pub(crate) static HOST: Host = Host { version: VERSION, read, start, send, send_file, log };
+
+/// The request as the Python side hands it back.
+pub(crate) fn exchange_of(request: Request<'_>) -> Exchange {
+    request.raw().cast()
+}
+
+/// The request behind an exchange.
+fn request_of<'r>(exchange: Exchange) -> Option<Request<'r>> {
+    // SAFETY: S1: made by `exchange_of` for the handler's call that runs now.
+    unsafe { Request::from_raw(exchange.cast()) }
+}
+
+unsafe extern "C" fn read(exchange: Exchange, into: *mut u8, length: usize) -> isize {
+    let mut count = isize::try_from(GONE).unwrap_or(-1);
+    enter("a read", || {
+        // SAFETY: the guest's own buffer, lent for the call.
+        let into = unsafe { std::slice::from_raw_parts_mut(into, length) };
+        let Some(request) = request_of(exchange) else { return };
+        if let Ok(read) = request.read_body(into) {
+            count = isize::try_from(read).unwrap_or(isize::MAX);
+        }
+    });
+    count
+}
+
+unsafe extern "C" fn start(
+    exchange: Exchange,
+    code: u16,
+    status: Text<'_>,
+    headers: List<'_, Pair<'_>>,
+) -> c_int {
+    let mut result = GONE;
+    enter("a head", || {
+        let Some(request) = request_of(exchange) else { return };
+        request.set_status(code, status.bytes());
+        for pair in headers.items() {
+            add_header(request, pair.name.bytes(), pair.value.bytes());
+        }
+        result = 0;
+    });
+    result
+}
+
+/// Sets a header, those that httpd has a mind of its own about in its way.
+fn add_header(request: Request<'_>, name: &[u8], value: &[u8]) {
+    if name.eq_ignore_ascii_case(b"content-type") {
+        request.set_content_type(value);
+    } else if name.eq_ignore_ascii_case(b"content-length") {
+        let length = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
+        request.set_content_length(length.unwrap_or(0));
+    } else if name.eq_ignore_ascii_case(b"www-authenticate") {
+        // An error page keeps it.
+        request.error_headers_out().add(name, value);
+    } else {
+        request.headers_out().add(name, value);
+    }
+}
+
+unsafe extern "C" fn send(exchange: Exchange, data: Text<'_>) -> c_int {
+    let mut result = GONE;
+    enter("a block", || {
+        let Some(request) = request_of(exchange) else { return };
+        if request.send(data.bytes(), true).is_ok() {
+            result = 0;
+        }
+    });
+    result
+}
+
+unsafe extern "C" fn send_file(
+    exchange: Exchange,
+    descriptor: c_int,
+    start: i64,
+    length: i64,
+) -> c_int {
+    let mut result = GONE;
+    enter("a file", || {
+        let Some(request) = request_of(exchange) else { return };
+        if request.send_file(descriptor, start, length).is_ok() {
+            result = 0;
+        }
+    });
+    result
+}
+
+unsafe extern "C" fn log(exchange: Exchange, level: LogLevel, text: Text<'_>) {
+    enter("a log line", || {
+        let level = match level {
+            ..=sys::APLOG_CRIT => Level::Critical,
+            sys::APLOG_ERR => Level::Error,
+            sys::APLOG_WARNING => Level::Warning,
+            sys::APLOG_NOTICE => Level::Notice,
+            sys::APLOG_INFO => Level::Info,
+            _ => Level::Debug,
+        };
+        let text = String::from_utf8_lossy(text.bytes());
+        match request_of(exchange) {
+            Some(request) => request.log(crate::index(), level, &text),
+            None => httpd::log_to_main(crate::index(), level, &text),
+        }
+    });
+}

@@ -1,0 +1,174 @@
+//! `mod_wsgi.so`: the module as httpd sees it. It loads without a libpython;
+//! the Python side is a library of its own, loaded where Python is to run.
+
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "reading a field of a raw record to call with it is one thought; SAFETY.md has the promises"
+)]
+
+mod config;
+mod directives;
+mod exchange;
+mod handler;
+mod python;
+mod translate;
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr::{null, null_mut};
+
+use config::{DirectoryConfig, ServerConfig};
+use httpd::{Pool, enter, sys};
+
+/// The module's record, by which httpd knows it.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "the name that LoadModule is given")]
+pub static mut wsgi_module: sys::module = sys::module {
+    version: sys::MODULE_MAGIC_NUMBER_MAJOR,
+    minor_version: 0,
+    module_index: -1,
+    name: c"mod_wsgi.c".as_ptr(),
+    dynamic_load_handle: null_mut(),
+    next: null_mut(),
+    magic: sys::MODULE_MAGIC_COOKIE,
+    rewrite_args: None,
+    create_dir_config: Some(create_dir_config),
+    merge_dir_config: Some(merge_dir_config),
+    create_server_config: Some(create_server_config),
+    merge_server_config: Some(merge_server_config),
+    cmds: null(),
+    register_hooks: Some(register_hooks),
+    flags: 0,
+};
+
+/// The module's number, given by httpd when it loads it.
+pub(crate) fn index() -> c_int {
+    let record = &raw const wsgi_module;
+    // SAFETY: S4: written once, before any of our code runs.
+    unsafe { (*record).module_index }
+}
+
+/// What the server says it is, and the interpreter that the module is for.
+const BANNER: &CStr = c"mod_wsgi/6.1.1";
+
+/// httpd reads the table of directives when it adds the module, before any
+/// hook: so it is made when the library is loaded.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static FILL_IN: extern "C" fn() = {
+    extern "C" fn fill_in() {
+        let record = &raw mut wsgi_module;
+        // SAFETY: S4: the loader runs this before anybody knows the record.
+        unsafe { (*record).cmds = httpd::Command::table(directives::ALL) };
+    }
+    fill_in
+};
+
+unsafe extern "C" fn create_dir_config(
+    pool: *mut sys::apr_pool_t,
+    _folder: *mut c_char,
+) -> *mut c_void {
+    keep(pool, DirectoryConfig::default)
+}
+
+unsafe extern "C" fn create_server_config(
+    pool: *mut sys::apr_pool_t,
+    _server: *mut sys::server_rec,
+) -> *mut c_void {
+    keep(pool, ServerConfig::default)
+}
+
+unsafe extern "C" fn merge_dir_config(
+    pool: *mut sys::apr_pool_t,
+    outer: *mut c_void,
+    inner: *mut c_void,
+) -> *mut c_void {
+    keep(pool, || {
+        // SAFETY: S4: both made by `create_dir_config` or here.
+        let (outer, inner) =
+            unsafe { (&*outer.cast::<DirectoryConfig>(), &*inner.cast::<DirectoryConfig>()) };
+        outer.with(inner)
+    })
+}
+
+unsafe extern "C" fn merge_server_config(
+    pool: *mut sys::apr_pool_t,
+    main: *mut c_void,
+    host: *mut c_void,
+) -> *mut c_void {
+    keep(pool, || {
+        // SAFETY: S4: both made by `create_server_config` or here.
+        let (main, host) =
+            unsafe { (&*main.cast::<ServerConfig>(), &*host.cast::<ServerConfig>()) };
+        main.with(host)
+    })
+}
+
+/// Makes a configuration that lives as long as its pool.
+fn keep<T>(pool: *mut sys::apr_pool_t, make: impl FnOnce() -> T) -> *mut c_void {
+    enter("a configuration", || {
+        // SAFETY: S2: httpd's own pool.
+        match unsafe { Pool::from_raw(pool) } {
+            Some(pool) => pool.keep(make()).cast::<c_void>(),
+            None => null_mut(),
+        }
+    })
+}
+
+unsafe extern "C" fn register_hooks(_pool: *mut sys::apr_pool_t) {
+    // Lists of module names, ended by a null.
+    let after = [c"mod_alias.c".as_ptr(), null()];
+    let before = [c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), null()];
+    // SAFETY: S4: httpd keeps what it needs of the lists: the names, which are
+    // static, and reads the lists when it sorts the hooks, which is why they
+    // must not go.
+    unsafe {
+        let after = Box::leak(Box::new(after)).as_ptr();
+        let before = Box::leak(Box::new(before)).as_ptr();
+        sys::ap_hook_translate_name(Some(translate_name), after, before, sys::APR_HOOK_MIDDLE);
+        sys::ap_hook_handler(Some(handle), null(), null(), sys::APR_HOOK_MIDDLE);
+        sys::ap_hook_post_config(Some(post_config), null(), null(), sys::APR_HOOK_MIDDLE);
+        sys::ap_hook_child_init(Some(child_init), null(), null(), sys::APR_HOOK_MIDDLE);
+    }
+}
+
+unsafe extern "C" fn translate_name(request: *mut sys::request_rec) -> c_int {
+    enter("translate_name", || {
+        // SAFETY: S1: the hook's own request.
+        let request = unsafe { httpd::Request::from_raw(request) };
+        request.map_or(sys::DECLINED, translate::translate)
+    })
+}
+
+unsafe extern "C" fn handle(request: *mut sys::request_rec) -> c_int {
+    enter("the handler", || {
+        // SAFETY: S1: the hook's own request.
+        let request = unsafe { httpd::Request::from_raw(request) };
+        request.map_or(sys::DECLINED, handler::handle)
+    })
+}
+
+unsafe extern "C" fn post_config(
+    pool: *mut sys::apr_pool_t,
+    _log: *mut sys::apr_pool_t,
+    _temporary: *mut sys::apr_pool_t,
+    _server: *mut sys::server_rec,
+) -> c_int {
+    enter("post_config", || {
+        // SAFETY: S2: the configuration's pool, and static text.
+        unsafe {
+            sys::ap_add_version_component(pool, BANNER.as_ptr());
+            sys::ap_add_version_component(pool, python::BANNER.as_ptr());
+        }
+        sys::OK
+    })
+}
+
+unsafe extern "C" fn child_init(pool: *mut sys::apr_pool_t, server: *mut sys::server_rec) {
+    enter("child_init", || {
+        // SAFETY: S2, S5: the child's pool and the main server.
+        let (pool, server) = unsafe { (Pool::from_raw(pool), httpd::Server::from_raw(server)) };
+        if let (Some(pool), Some(config)) = (pool, server.config::<ServerConfig>(index())) {
+            python::start(&config.python, pool);
+        }
+    });
+}

@@ -1,0 +1,52 @@
+//! From a URL to the script of an alias.
+
+use std::ffi::CStr;
+
+use httpd::{Request, sys};
+
+use crate::config::{Alias, ServerConfig};
+
+/// Translates the request if an alias matches its URL.
+pub(crate) fn translate(request: Request<'_>) -> std::ffi::c_int {
+    let Some(config) = request.server_config::<ServerConfig>(crate::index()) else {
+        return sys::DECLINED;
+    };
+    let uri = request.uri();
+    if !uri.starts_with(b"/") {
+        return sys::DECLINED;
+    }
+    for (number, alias) in config.aliases.iter().enumerate() {
+        let Some(file) = file_of(request, alias, uri) else { continue };
+        request.set_filename(&file);
+        request.set_handler(HANDLER);
+        request.notes().set(NOTE.to_bytes(), number.to_string().as_bytes());
+        request.notes().set(b"alias-forced-type", HANDLER.to_bytes());
+        return sys::OK;
+    }
+    sys::DECLINED
+}
+
+/// The file that an alias maps a URL to, if it matches.
+fn file_of(request: Request<'_>, alias: &Alias, uri: &[u8]) -> Option<Vec<u8>> {
+    if let Some(regex) = alias.regex {
+        let (file, end) = regex.replace(request.pool(), uri, &alias.path)?;
+        return Some([file, &uri[end..]].concat());
+    }
+    let length = wsgi::alias::match_prefix(alias.url.as_bytes(), uri)?;
+    let file = alias.path.as_bytes();
+    // A slash that the alias ends in belongs to the file's path only if that
+    // ends in one as well.
+    let is_cut = uri[..length].ends_with(b"/") && !file.ends_with(b"/");
+    Some([file, &uri[length - usize::from(is_cut)..]].concat())
+}
+
+/// The alias that a request came in by.
+pub(crate) fn alias_of<'r>(request: Request<'r>) -> Option<&'r Alias> {
+    let note = request.notes().get(NOTE)?;
+    let number: usize = std::str::from_utf8(note).ok()?.parse().ok()?;
+    request.server_config::<ServerConfig>(crate::index())?.aliases.get(number)
+}
+
+/// Name of the handler for scripts.
+pub(crate) const HANDLER: &CStr = c"wsgi-script";
+const NOTE: &CStr = c"mod_wsgi.x-alias";

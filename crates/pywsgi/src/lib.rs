@@ -1,0 +1,39 @@
+//! The Python side of mod_wsgi as a library of its own. `mod_wsgi.so` loads it
+//! into an httpd process in which Python is to run, after libpython: this file
+//! is the door, the rest is `engine`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use door::{Call, FAILED, Guest, Host, LogLevel, Outcome, Settings, Text, VERSION};
+
+/// What [`door::SYMBOL`] names.
+#[unsafe(no_mangle)]
+pub extern "C" fn mod_wsgi_guest() -> &'static Guest {
+    &GUEST
+}
+
+static GUEST: Guest = Guest { version: VERSION, start, handle, stop };
+
+unsafe extern "C" fn start(host: &'static Host, settings: &Settings<'_>) -> bool {
+    let started = catch_unwind(AssertUnwindSafe(|| engine::start(host, settings)));
+    let why = match started {
+        Ok(Ok(())) => return true,
+        Ok(Err(why)) => why,
+        Err(_) => "mod_wsgi panicked".to_owned(),
+    };
+    let text = format!("WSGI0001: Python cannot be started: {why}");
+    // SAFETY: the host's own function.
+    unsafe { (host.log)(std::ptr::null_mut(), CRITICAL, Text::new(text.as_bytes())) };
+    false
+}
+
+unsafe extern "C" fn handle(call: &Call<'_>) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| engine::handle(call))).unwrap_or(FAILED)
+}
+
+unsafe extern "C" fn stop() {
+    // What is left of a failed end goes with the process.
+    let _ended = catch_unwind(engine::stop);
+}
+
+const CRITICAL: LogLevel = 2;
