@@ -186,10 +186,14 @@ pub struct Guest {
     /// Starts Python in this process: whether it runs. Called once, before any
     /// other thread.
     pub start: unsafe extern "C" fn(&'static Host, &Settings<'_>) -> bool,
+    /// Loads a script into an interpreter before any request: script, its time in
+    /// microseconds since 1970, application group.
+    pub load: unsafe extern "C" fn(Text<'_>, i64, Text<'_>),
     /// Answers a request, on any thread.
     pub handle: unsafe extern "C" fn(&Call<'_>) -> Outcome,
-    /// Ends Python; no call runs any more.
-    pub stop: unsafe extern "C" fn(),
+    /// Ends Python; no call runs any more. Told not to, it only tells those who
+    /// subscribed to the end.
+    pub stop: unsafe extern "C" fn(bool),
 }
 
 /// What the guest's library exports: `extern "C" fn() -> &'static Guest`.

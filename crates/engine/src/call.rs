@@ -8,11 +8,19 @@ use cpython::{Attached, Object, Raised, Result, ffi};
 use door::{BROKEN_OFF, Call, DONE, FAILED, NO_CALLABLE, Outcome};
 
 use crate::current::{self, level};
-use crate::input::Input;
+use crate::input::{Input, Traffic};
 use crate::response::Response;
 use crate::types::{Handle, Kind, bytes_of, raise};
 use crate::world::World;
 use crate::{environ, script};
+
+/// Loads a script before any request asks for it.
+pub fn load(path: &[u8], time: i64, group: &[u8]) {
+    let name = String::from_utf8_lossy(group);
+    if let Some(world) = World::find(&name) {
+        world.interpreter.attach(|py| drop(script::module(py, &world, path, time, false)));
+    }
+}
 
 /// Answers a request.
 pub fn handle(call: &Call<'_>) -> Outcome {
@@ -80,19 +88,89 @@ fn answer(
     environ.set_item(&Object::latin1(py, b"wsgi.errors")?, &errors)?;
     let body = Handle::make(py, &world.types.input, std::ptr::from_mut(input))?;
     environ.set_item(&Object::latin1(py, b"wsgi.input")?, &body)?;
-    let response = std::ptr::from_mut(response);
-    let adapter = Handle::make(py, &world.types.response, response)?;
-    let result = call_application(py, &module, application, &environ, &adapter);
+    let facts = facts_of(py, &environ)?;
+    // SAFETY: S3: the first item of a tuple.
+    let request_id = unsafe { Object::from_borrowed(py, ffi::PyTuple_GetItem(facts.raw(), 0)) }?;
+    response.tell(&module, &request_id);
+    let adapter = Handle::make(py, &world.types.response, std::ptr::from_mut(response))?;
+    let application = module.attribute(c"_request_begins")?.call(&[&environ, application])?;
+    let result = call_application(py, &module, &application, &environ, &adapter);
+    if result.is_err() {
+        tell_of_exception(py, &module, &request_id);
+    }
     Handle::expire(&body);
     Handle::expire(&adapter);
     let held = Held::take();
-    let expired = module.attribute(c"_expire_errors").and_then(|expire| expire.call(&[&errors]));
+    let ended = end(py, &module, &facts, input, response);
+    let expire = |()| module.attribute(c"_expire_errors")?.call(&[&errors]);
+    let expired = ended.and_then(expire);
     if expired.is_err() {
         // SAFETY: S3: attached; a log that cannot be flushed is nobody's failure.
         unsafe { ffi::PyErr_Clear() };
     }
     held.put_back();
     result
+}
+
+/// What events at the end of a request tell of it, as it was at its start: the
+/// application may have changed the environ since.
+fn facts_of<'py>(py: Attached<'py>, environ: &Object<'py>) -> Result<Object<'py>> {
+    let names = ["request_id", "thread_id", "server_pid", "request_start", "application_start"];
+    let facts = names
+        .iter()
+        .map(|name| {
+            let key = Object::latin1(py, format!("mod_wsgi.{name}").as_bytes())?;
+            // SAFETY: S3; a new reference.
+            unsafe { Object::from_new(py, ffi::PyObject_GetItem(environ.raw(), key.raw())) }
+        })
+        .collect::<Result<_>>()?;
+    Object::tuple(py, facts)
+}
+
+/// Tells subscribers of the exception that is set, and leaves it so.
+fn tell_of_exception(py: Attached<'_>, module: &Object<'_>, request_id: &Object<'_>) {
+    let mut held = Held::take();
+    held.normalise();
+    let told = || -> Result<()> {
+        let none = crate::types::none(py)?;
+        let part = |part: *mut ffi::PyObject| {
+            let part = if part.is_null() { none.raw() } else { part };
+            // SAFETY: S3: held until it is put back.
+            unsafe { Object::from_borrowed(py, part) }
+        };
+        let [kind, value, trace] = held.0;
+        let (kind, value, trace) = (part(kind)?, part(value)?, part(trace)?);
+        let tell = module.attribute(c"_request_fails")?;
+        tell.call(&[request_id, &kind, &value, &trace]).map(drop)
+    };
+    if told().is_err() {
+        // SAFETY: S3: attached; the application's exception is the one to tell.
+        unsafe { ffi::PyErr_Clear() };
+    }
+    held.put_back();
+}
+
+/// The request is over: its data goes, and subscribers are told.
+fn end(
+    py: Attached<'_>,
+    module: &Object<'_>,
+    facts: &Object<'_>,
+    input: &Input,
+    response: &Response,
+) -> Result<()> {
+    let traffic = |traffic: Traffic| {
+        Object::tuple(
+            py,
+            vec![
+                Object::integer(py, traffic.count)?,
+                Object::integer(py, traffic.bytes)?,
+                Object::float(py, traffic.time.as_secs_f64())?,
+            ],
+        )
+    };
+    let status = Object::latin1(py, response.status().unwrap_or_default())?;
+    let (read, written) = (traffic(input.traffic)?, traffic(response.traffic)?);
+    module.attribute(c"_request_ends")?.call(&[facts, &status, &read, &written]).map(drop)
 }
 
 /// An exception put aside while other code runs.
@@ -105,6 +183,15 @@ impl Held {
         // SAFETY: S3: attached; three places, each then ours.
         unsafe { ffi::PyErr_Fetch(&raw mut *kind, &raw mut *value, &raw mut *trace) };
         Self(parts)
+    }
+
+    /// Makes its value an instance of its kind.
+    fn normalise(&mut self) {
+        let [kind, value, trace] = &mut self.0;
+        // SAFETY: S3: three places that we own.
+        unsafe {
+            ffi::PyErr_NormalizeException(&raw mut *kind, &raw mut *value, &raw mut *trace);
+        }
     }
 
     fn put_back(self) {

@@ -1,6 +1,7 @@
 //! `wsgi.input`: the body, read as the application asks for it.
 
 use std::ffi::c_void;
+use std::time::{Duration, Instant};
 
 use cpython::{Attached, Object, Raised, Result, ffi};
 use door::Exchange;
@@ -17,11 +18,36 @@ pub(crate) struct Input {
     at: usize,
     ended: bool,
     broken: bool,
+    /// Reads of the application, bytes given to it, time spent waiting.
+    pub(crate) traffic: Traffic,
+}
+
+/// What went one way.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    pub(crate) count: i64,
+    pub(crate) bytes: i64,
+    pub(crate) time: Duration,
+}
+
+impl Traffic {
+    /// Counts one more, of that many bytes.
+    pub(crate) fn add(&mut self, bytes: usize) {
+        self.count += 1;
+        self.bytes += i64::try_from(bytes).unwrap_or(0);
+    }
 }
 
 impl Input {
     pub(crate) fn new(exchange: Exchange, has_body: bool) -> Self {
-        Self { exchange, rest: Vec::new(), at: 0, ended: !has_body, broken: false }
+        Self {
+            exchange,
+            rest: Vec::new(),
+            at: 0,
+            ended: !has_body,
+            broken: false,
+            traffic: Traffic::default(),
+        }
     }
 
     fn left(&self) -> &[u8] {
@@ -32,6 +58,7 @@ impl Input {
     fn take(&mut self, count: usize) -> Vec<u8> {
         let count = count.min(self.rest.len() - self.at);
         let taken = self.rest[self.at..self.at + count].to_vec();
+        self.traffic.add(taken.len());
         self.at += count;
         if self.at == self.rest.len() {
             self.rest.clear();
@@ -51,9 +78,11 @@ impl Input {
         let place = &mut self.rest[start..];
         let (into, length) = (place.as_mut_ptr() as usize, place.len());
         let exchange = self.exchange as usize;
+        let begin = Instant::now();
         // SAFETY: the host's own function, and a place of ours of that length.
         let count =
             py.detached(|| unsafe { (host.read)(exchange as Exchange, into as *mut u8, length) });
+        self.traffic.time += begin.elapsed();
         let read = usize::try_from(count).unwrap_or(0);
         self.rest.truncate(start + read);
         match count {

@@ -16,5 +16,5 @@ mod script;
 mod types;
 mod world;
 
-pub use call::handle;
+pub use call::{handle, load};
 pub use world::{start, stop};

@@ -4,9 +4,12 @@
 import io as _io
 import logging as _logging
 import os as _os
+import resource as _resource
 import signal as _signal
 import sys as _sys
+import time as _time
 import traceback as _traceback
+from _thread import get_ident as _get_ident
 
 _ERROR = 3
 _LONGEST = 7500
@@ -199,6 +202,104 @@ def _join_threads():
     threading = _sys.modules.get("threading")
     if threading is not None:
         threading._shutdown()
+
+
+# Data of the requests that run now: by request id, and by thread.
+active_requests = {}
+_by_thread = {}
+# Processor time that a thread had used before its request.
+_used_before = {}
+
+
+def request_data():
+    try:
+        return _by_thread[_get_ident()]
+    except KeyError:
+        raise RuntimeError("no active request for thread") from None
+
+
+def _request_begins(environ, application):
+    """Answers what is to be called."""
+    data = {}
+    _by_thread[_get_ident()] = data
+    active_requests[environ["mod_wsgi.request_id"]] = data
+    if not event_callbacks:
+        return application
+    usage = _resource.getrusage(_resource.RUSAGE_THREAD)
+    _used_before[_get_ident()] = usage.ru_utime, usage.ru_stime
+    payload = _publish(
+        "request_started",
+        request_id=environ["mod_wsgi.request_id"],
+        thread_id=environ["mod_wsgi.thread_id"],
+        server_pid=environ["mod_wsgi.server_pid"],
+        daemon_connects=0,
+        daemon_restarts=0,
+        request_start=environ["mod_wsgi.request_start"],
+        queue_start=environ["mod_wsgi.queue_start"],
+        daemon_start=environ["mod_wsgi.daemon_start"],
+        application_start=environ["mod_wsgi.application_start"],
+        application_object=application,
+        callable_object=environ["mod_wsgi.callable_object"],
+        request_environ=environ,
+        request_data=data,
+    )
+    return payload["application_object"]
+
+
+def _response_started(request_id, status, headers, exc_info):
+    _publish(
+        "response_started",
+        request_id=request_id,
+        response_status=status,
+        response_headers=headers,
+        exception_info=exc_info,
+        request_data=_by_thread.get(_get_ident()),
+    )
+
+
+def _request_fails(request_id, kind, value, trace):
+    if event_callbacks:
+        _publish(
+            "request_exception",
+            request_id=request_id,
+            exception_info=(kind, value, trace),
+            request_data=_by_thread.get(_get_ident()),
+        )
+
+
+def _request_ends(facts, status, read, written):
+    """`read` and `written`: count, bytes, seconds."""
+    request_id, thread_id, server_pid, request_start, application_start = facts
+    active_requests.pop(request_id, None)
+    data = _by_thread.pop(_get_ident(), None)
+    before = _used_before.pop(_get_ident(), None)
+    if not event_callbacks:
+        return
+    now = _time.time()
+    usage = _resource.getrusage(_resource.RUSAGE_THREAD)
+    before = before or (usage.ru_utime, usage.ru_stime)
+    _publish(
+        "request_finished",
+        request_id=request_id,
+        thread_id=thread_id,
+        server_pid=server_pid,
+        request_start=request_start,
+        queue_start=0.0,
+        daemon_start=0.0,
+        application_finish=now,
+        application_time=now - application_start,
+        input_reads=read[0],
+        input_length=read[1],
+        input_time=read[2],
+        output_writes=written[0],
+        output_length=written[1],
+        output_time=written[2],
+        cpu_user_time=usage.ru_utime - before[0],
+        cpu_system_time=usage.ru_stime - before[1],
+        cpu_time=usage.ru_utime + usage.ru_stime - sum(before),
+        status=status,
+        request_data=data,
+    )
 
 
 def _process_stopping():

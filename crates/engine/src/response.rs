@@ -3,11 +3,13 @@
 //! not empty, or the end (PEP 3333).
 
 use std::ffi::c_int;
+use std::time::Instant;
 
 use cpython::{Attached, Object, Raised, Result, ffi};
 use door::{Exchange, List, Pair, Text};
 
 use crate::current;
+use crate::input::Traffic;
 use crate::types::{Handle, Kind, LAST, Methods, bytes_of, guarded, make_handle_type, raise};
 
 /// The answer of one request.
@@ -20,6 +22,11 @@ pub(crate) struct Response {
     allowed: Option<u64>,
     /// Whether the client has gone.
     pub(crate) gone: bool,
+    /// Blocks sent, their bytes, time spent sending.
+    pub(crate) traffic: Traffic,
+    /// The module `mod_wsgi` and the request's id, for events; borrowed for the
+    /// request.
+    events: Option<(*mut ffi::PyObject, *mut ffi::PyObject)>,
 }
 
 struct Head {
@@ -30,7 +37,55 @@ struct Head {
 
 impl Response {
     pub(crate) fn new(exchange: Exchange) -> Self {
-        Self { exchange, head: None, begun: false, allowed: None, gone: false }
+        Self {
+            exchange,
+            head: None,
+            begun: false,
+            allowed: None,
+            gone: false,
+            traffic: Traffic::default(),
+            events: None,
+        }
+    }
+
+    /// Status that the application chose.
+    pub(crate) fn status(&self) -> Option<&[u8]> {
+        self.head.as_ref().map(|head| head.status.as_slice())
+    }
+
+    /// Tells subscribers of events when the answer starts.
+    pub(crate) fn tell(&mut self, module: &Object<'_>, request_id: &Object<'_>) {
+        self.events = Some((module.raw(), request_id.raw()));
+    }
+
+    fn publish_start(
+        &self,
+        py: Attached<'_>,
+        status: *mut ffi::PyObject,
+        headers: *mut ffi::PyObject,
+        exception: *mut ffi::PyObject,
+    ) -> Result<()> {
+        let Some((module, request_id)) = self.events else { return Ok(()) };
+        let borrowed = |raw| {
+            // SAFETY: S3: arguments of the call that runs, or held by the request.
+            unsafe { Object::from_borrowed(py, raw) }
+        };
+        let module = borrowed(module)?;
+        let callbacks = module.attribute(c"event_callbacks")?;
+        // SAFETY: S3: a list of the module's own; -1 if it was replaced.
+        if unsafe { ffi::PyList_Size(callbacks.raw()) } <= 0 {
+            // SAFETY: S3: attached.
+            unsafe { ffi::PyErr_Clear() };
+            return Ok(());
+        }
+        let exception = if exception.is_null() { none_raw() } else { exception };
+        let arguments =
+            [borrowed(request_id)?, borrowed(status)?, borrowed(headers)?, borrowed(exception)?];
+        let [request_id, status, headers, exception] = &arguments;
+        module
+            .attribute(c"_response_started")?
+            .call(&[request_id, status, headers, exception])
+            .map(drop)
     }
 
     /// Sends a block, the head before the first one.
@@ -54,6 +109,8 @@ impl Response {
             return Ok(());
         }
         let Some(host) = current::host() else { return Ok(()) };
+        self.traffic.add(block.len());
+        let begin = Instant::now();
         let (exchange, text) = (self.exchange as usize, Text::new(block));
         let sent = Send(text);
         // SAFETY: the host's own function; the block outlives the call.
@@ -61,6 +118,7 @@ impl Response {
             let sent = sent;
             (host.send)(exchange as Exchange, sent.0)
         });
+        self.traffic.time += begin.elapsed();
         self.gone |= status != 0;
         Ok(())
     }
@@ -155,6 +213,7 @@ impl Response {
         if self.begun {
             return Err(raise_again(exception));
         }
+        self.publish_start(py, status, headers, exception)?;
         let status = latin1_of(py, status)?;
         let headers = headers_of(py, headers)?;
         let code = wsgi::head::check_status(&status)

@@ -115,14 +115,18 @@ pub fn start(host: &'static Host, settings: &Settings<'_>) -> std::result::Resul
     Ok(())
 }
 
-/// Ends every interpreter, the main one last.
-pub fn stop() {
+/// Tells every interpreter of the end, then ends them, the main one last, unless
+/// told not to.
+pub fn stop(destroy: bool) {
     let Some(process) = PROCESS.get() else { return };
     let worlds = process.worlds.lock().map(|mut worlds| std::mem::take(&mut *worlds));
     let worlds: Vec<Arc<World>> = worlds.unwrap_or_default().into_values().rev().collect();
     // All hear of it before the first one ends.
     for world in &worlds {
         world.call_own(c"_process_stopping");
+    }
+    if !destroy {
+        return;
     }
     for world in &worlds {
         world.interpreter.forget_threads_of_host();

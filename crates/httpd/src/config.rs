@@ -59,6 +59,14 @@ impl Server {
         unsafe { (*self.0).is_virtual != 0 }
     }
 
+    /// The next one, after the main server the virtual hosts.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        // SAFETY: S5.
+        let next = unsafe { (*self.0).next };
+        (!next.is_null()).then_some(Self(next))
+    }
+
     /// The module's configuration for it.
     #[must_use]
     pub fn config<'c, T>(self, index: c_int) -> Option<&'c mut T> {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use httpd::Regex;
+use wsgi::group::Name;
 use wsgi::options::MapHead;
 use wsgi::proxy::{Header, Network};
 
@@ -13,13 +14,16 @@ pub(crate) struct ServerConfig {
     /// In the order in which they are tried: a virtual host's before the main
     /// server's.
     pub(crate) aliases: Vec<Alias>,
+    /// `WSGIImportScript`, each of its own server alone.
+    pub(crate) import_scripts: Vec<Alias>,
     /// `WSGIRestrictEmbedded`.
     pub(crate) restrict_embedded: Option<bool>,
     /// How Python is started; the main server's is the one that counts.
     pub(crate) python: PythonConfig,
 }
 
-/// `WSGIScriptAlias`, `WSGIScriptAliasMatch` or `WSGIHandlerScript`.
+/// `WSGIScriptAlias`, `WSGIScriptAliasMatch`, `WSGIHandlerScript` or
+/// `WSGIImportScript`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Alias {
     /// URL path, text of `regex`, or name of the handler.
@@ -53,6 +57,8 @@ pub(crate) struct PythonConfig {
     pub(crate) dont_write_bytecode: Option<bool>,
     /// `WSGIPythonHashSeed`; none for a random one.
     pub(crate) hash_seed: Option<u32>,
+    /// `WSGIDestroyInterpreter`.
+    pub(crate) destroy_interpreter: Option<bool>,
     /// `WSGIRestrictStdin`.
     pub(crate) restrict_stdin: Option<bool>,
     /// `WSGIRestrictStdout`.
@@ -88,12 +94,29 @@ pub(crate) struct DirectoryConfig {
     pub(crate) map_head: Option<MapHead>,
 }
 
+impl Alias {
+    /// The application group that its script can be loaded into before any
+    /// request: both groups must be fixed, and the process be httpd's own.
+    pub(crate) fn preloads_into(&self) -> Option<&str> {
+        let process_group = self.process_group.as_deref()?;
+        let application_group = self.application_group.as_deref()?;
+        let fixed = |name: &str| matches!(Name::parse(name), Name::Global | Name::Literal(_));
+        let is_embedded = process_group.is_empty() || Name::parse(process_group) == Name::Global;
+        let is_plain = !self.path.contains('$') || self.regex.is_none();
+        if !is_embedded || !is_plain || !fixed(application_group) {
+            return None;
+        }
+        Some(if Name::parse(application_group) == Name::Global { "" } else { application_group })
+    }
+}
+
 impl ServerConfig {
     /// The configuration of a virtual host below the main server's.
     pub(crate) fn with(&self, host: &Self) -> Self {
         let aliases = host.aliases.iter().chain(&self.aliases).cloned().collect();
         let restrict_embedded = self.restrict_embedded;
-        Self { aliases, restrict_embedded, python: self.python.clone() }
+        let import_scripts = host.import_scripts.clone();
+        Self { aliases, import_scripts, restrict_embedded, python: self.python.clone() }
     }
 }
 

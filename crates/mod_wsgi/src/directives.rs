@@ -21,6 +21,12 @@ pub(crate) const ALL: &[Command<DirectoryConfig>] = &[
         apply: script_alias,
     },
     Command {
+        name: c"WSGIImportScript",
+        scope: Scope::Server,
+        help: c"Load a script when a process starts.",
+        apply: import_script,
+    },
+    Command {
         name: c"WSGIHandlerScript",
         scope: Scope::Directory,
         help: c"Define a handler that is a Python file.",
@@ -163,6 +169,12 @@ pub(crate) const ALL: &[Command<DirectoryConfig>] = &[
         apply: |directive, _| set_python_flag(directive, |python| &mut python.dont_write_bytecode),
     },
     Command {
+        name: c"WSGIDestroyInterpreter",
+        scope: Scope::Global,
+        help: c"Whether interpreters are taken down when a process ends.",
+        apply: |directive, _| set_python_flag(directive, |python| &mut python.destroy_interpreter),
+    },
+    Command {
         name: c"WSGIRestrictStdin",
         scope: Scope::Global,
         help: c"Whether sys.stdin is closed to applications.",
@@ -273,6 +285,31 @@ fn handler_script(
     }
     script.callable = Some("handle_request".to_owned());
     section.handler_scripts.insert(name.clone(), script);
+    Ok(())
+}
+
+/// `WSGIImportScript path process-group=name application-group=name`.
+fn import_script(
+    directive: &mut Directive<'_>,
+    _section: &mut DirectoryConfig,
+) -> Result<(), String> {
+    let Some(path) = directive.words.first() else {
+        return Err("Location of import script not supplied.".to_owned());
+    };
+    let mut script =
+        Alias { path: directive.path(path).unwrap_or_else(|| path.clone()), ..Alias::default() };
+    let invalid = "Invalid option to WSGI import script definition.";
+    read_options(&mut script, &directive.words[1..], invalid)?;
+    let Some(group) = &script.process_group else {
+        return Err("Name of WSGI process group required.".to_owned());
+    };
+    if script.application_group.is_none() {
+        return Err("Name of WSGI application group required.".to_owned());
+    }
+    if group != "%{GLOBAL}" {
+        return Err("WSGI process group not yet configured.".to_owned());
+    }
+    server(directive)?.import_scripts.push(script);
     Ok(())
 }
 

@@ -99,7 +99,7 @@ fn serve(
 
 /// Time of a file's last change, in microseconds since 1970; -1 if it cannot be
 /// read.
-fn time_of(path: &str) -> i64 {
+pub(crate) fn time_of(path: &str) -> i64 {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(path)
         .map_or(-1, |metadata| metadata.mtime() * 1_000_000 + metadata.mtime_nsec() / 1000)

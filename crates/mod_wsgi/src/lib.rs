@@ -169,6 +169,7 @@ unsafe extern "C" fn child_init(pool: *mut sys::apr_pool_t, server: *mut sys::se
         let (pool, server) = unsafe { (Pool::from_raw(pool), httpd::Server::from_raw(server)) };
         if let (Some(pool), Some(config)) = (pool, server.config::<ServerConfig>(index())) {
             python::start(&config.python, pool);
+            python::preload(server);
         }
     });
 }

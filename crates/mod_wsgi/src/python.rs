@@ -1,6 +1,7 @@
 //! Python in this process: libpython, then the Python side of the module, are
 //! loaded when a child starts, and ended with it.
 
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_void};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::sync::OnceLock;
 use door::{Enter, Guest, List, SYMBOL, Settings, Text, VERSION};
 use httpd::{Level, Pool, log_to_process, sys};
 
-use crate::config::PythonConfig;
+use crate::config::{PythonConfig, ServerConfig};
 use crate::exchange::HOST;
 
 /// Version of the interpreter, for the server's banner.
@@ -34,7 +35,8 @@ pub(crate) fn start(config: &PythonConfig, pool: Pool) {
         Ok(guest) => {
             GUEST.get_or_init(|| guest);
             // Runs when the child ends, before its pool goes.
-            let _kept_by_the_pool = pool.keep(Ending);
+            let destroy = config.destroy_interpreter.unwrap_or(true);
+            let _kept_by_the_pool = pool.keep(Ending { destroy });
         }
         Err(why) => {
             log_to_process(Level::Critical, &format!("WSGI0001: Python does not run here: {why}"));
@@ -42,14 +44,40 @@ pub(crate) fn start(config: &PythonConfig, pool: Pool) {
     }
 }
 
+/// Loads what can be loaded before any request: import scripts, then scripts of
+/// aliases with both groups fixed.
+pub(crate) fn preload(main: httpd::Server) {
+    let Some(guest) = guest() else { return };
+    let mut seen = BTreeSet::new();
+    let servers = || std::iter::successors(Some(main), |server| server.next());
+    let configs = || servers().filter_map(|server| server.config::<ServerConfig>(crate::index()));
+    let imports = configs().flat_map(|config| config.import_scripts.iter());
+    for script in imports.chain(configs().flat_map(|config| config.aliases.iter())) {
+        let Some(group) = script.preloads_into() else { continue };
+        let path = Path::new(&script.path);
+        // The scripts of a folder are loaded one by one, as they are asked for.
+        if path.is_dir() || !seen.insert((script.path.clone(), group.to_owned())) {
+            continue;
+        }
+        let time = crate::handler::time_of(&script.path);
+        // SAFETY: the guest's own function; the texts outlive the call.
+        unsafe {
+            (guest.load)(Text::new(script.path.as_bytes()), time, Text::new(group.as_bytes()));
+        }
+    }
+}
+
 /// Ends Python on drop.
-struct Ending;
+struct Ending {
+    /// Whether interpreters end, with their threads and `atexit`.
+    destroy: bool,
+}
 
 impl Drop for Ending {
     fn drop(&mut self) {
         if let Some(guest) = guest() {
             // SAFETY: the guest's own function; the child's threads have ended.
-            unsafe { (guest.stop)() };
+            unsafe { (guest.stop)(self.destroy) };
         }
     }
 }

@@ -12,7 +12,7 @@ pub extern "C" fn mod_wsgi_guest() -> &'static Guest {
     &GUEST
 }
 
-static GUEST: Guest = Guest { version: VERSION, start, handle, stop };
+static GUEST: Guest = Guest { version: VERSION, start, load, handle, stop };
 
 unsafe extern "C" fn start(host: &'static Host, settings: &Settings<'_>) -> bool {
     let started = catch_unwind(AssertUnwindSafe(|| engine::start(host, settings)));
@@ -27,13 +27,20 @@ unsafe extern "C" fn start(host: &'static Host, settings: &Settings<'_>) -> bool
     false
 }
 
+unsafe extern "C" fn load(script: Text<'_>, time: i64, group: Text<'_>) {
+    // What keeps a script from loading is logged, and tried again when asked for.
+    let _loaded = catch_unwind(AssertUnwindSafe(|| {
+        engine::load(script.bytes(), time, group.bytes());
+    }));
+}
+
 unsafe extern "C" fn handle(call: &Call<'_>) -> Outcome {
     catch_unwind(AssertUnwindSafe(|| engine::handle(call))).unwrap_or(FAILED)
 }
 
-unsafe extern "C" fn stop() {
+unsafe extern "C" fn stop(destroy: bool) {
     // What is left of a failed end goes with the process.
-    let _ended = catch_unwind(engine::stop);
+    let _ended = catch_unwind(|| engine::stop(destroy));
 }
 
 const CRITICAL: LogLevel = 2;

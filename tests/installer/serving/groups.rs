@@ -188,3 +188,41 @@ fn embedded_mode_may_be_forbidden() {
     instance.get("/").expect(500);
     instance.logs("WSGI0143");
 }
+
+#[test]
+fn many_requests_leave_nothing_behind() {
+    let instance = Instance::serving("ask", "");
+    let objects = || {
+        let count = "(__import__('gc').collect(), len(__import__('gc').get_objects()))[1]";
+        instance.ask(count).parse::<usize>().unwrap()
+    };
+    let hundreds = || {
+        std::thread::scope(|scope| {
+            let client = || (0..50).filter(|_| instance.post("/", b"1 + 1").text() == "2").count();
+            let clients: Vec<_> = (0..4).map(|_| scope.spawn(client)).collect();
+            clients.into_iter().map(|client| client.join().unwrap()).sum::<usize>()
+        })
+    };
+    // The first ones make what each thread keeps.
+    assert_eq!(hundreds(), 200);
+    let before = objects();
+    assert_eq!(hundreds(), 200);
+    let after = objects();
+    assert!(after < before + 100, "{before} objects, then {after}");
+    assert_eq!(instance.ask("len(mod_wsgi.active_requests)"), "1");
+}
+
+/// In the original a thread whose first request is for a sub-interpreter that
+/// another one has made runs in that also what belongs to the main interpreter.
+#[test]
+fn one_thread_serves_every_interpreter() {
+    let instance = Instance::new(
+        "WSGIScriptAlias /one \"SITE/apps/ask.wsgi\" process-group=%{GLOBAL} application-group=one\n\
+         WSGIScriptAlias /two \"SITE/apps/ask.wsgi\"\n\
+         WSGIScriptAlias /shared \"SITE/apps/ask.wsgi\" application-group=%{GLOBAL}\n\
+         WSGIScriptAlias /also \"SITE/apps/ask.wsgi\" application-group=%{GLOBAL}\n\
+         ThreadsPerChild 1\nMaxRequestWorkers 1",
+    );
+    instance.logs("sub-interpreter 'one'");
+    visit(&instance);
+}

@@ -234,3 +234,41 @@ fn touch(file: &std::path::Path, ago: Duration) {
     let file = std::fs::File::options().append(true).open(file).unwrap();
     file.set_modified(SystemTime::now() - ago).unwrap();
 }
+
+#[test]
+fn an_import_script_that_fails_leaves_the_server_at_work() {
+    let instance = Instance::new(
+        "WSGIScriptAlias / \"SITE/apps/names.wsgi\"\n\
+         WSGIImportScript \"SITE/apps/absent.wsgi\" process-group=%{GLOBAL} application-group=%{GLOBAL}\n\
+         WSGIImportScript \"SITE/apps/users\" process-group=%{GLOBAL} application-group=%{GLOBAL}",
+    );
+    instance.logs("apps/users");
+    instance.logs("apps/absent.wsgi");
+    assert_eq!(instance.get("/").text(), "default application");
+}
+
+#[test]
+fn exit_functions_do_not_run_where_interpreters_are_left() {
+    let mut instance = Instance::serving(
+        "ending",
+        "SetEnv KEPT \"SITE/kept\"\nWSGIDestroyInterpreter Off\nWSGIApplicationGroup sub",
+    );
+    instance.get("/").expect(200);
+    instance.stop();
+    assert_eq!(instance.site.read("kept/notes"), "process_stopping in sub ''\n");
+}
+
+#[test]
+fn scripts_with_both_groups_fixed_are_loaded_before_any_request() {
+    let instance = Instance::new(
+        "WSGIScriptAlias /fixed \"SITE/apps/module.wsgi\" process-group=%{GLOBAL} application-group=%{GLOBAL}\n\
+         WSGIScriptAlias /open \"SITE/apps/names.wsgi\" process-group=%{GLOBAL}\n\
+         WSGIScriptAlias /server \"SITE/apps/log.wsgi\" process-group=%{GLOBAL} application-group=%{SERVER}\n\
+         WSGIImportScript \"SITE/apps/ask.wsgi\" process-group=%{GLOBAL} application-group=named",
+    );
+    instance.logs("apps/ask.wsgi'");
+    let log = instance.logs("apps/module.wsgi'");
+    assert!(!log.contains("names.wsgi") && !log.contains("log.wsgi"), "{log}");
+    assert_eq!(instance.get("/fixed").text(), "execution 1");
+    assert_eq!(instance.get("/open").text(), "default application");
+}

@@ -152,3 +152,41 @@ fn folders_of_the_python_path_come_first_and_their_path_files_count() {
         assert_eq!(instance.ask(code), answer, "{code}");
     }
 }
+
+#[test]
+fn the_module_mod_wsgi_tells_where_code_runs() {
+    let instance = Instance::serving("ask", "WSGIApplicationGroup named");
+    check(
+        &instance,
+        &[
+            ("mod_wsgi.version == environ['mod_wsgi.version']", "True"),
+            ("mod_wsgi.process_group, mod_wsgi.application_group", "('', 'named')"),
+            ("mod_wsgi.maximum_processes, mod_wsgi.threads_per_process", "(1, 8)"),
+            ("mod_wsgi.FileWrapper is environ['wsgi.file_wrapper']", "True"),
+            ("mod_wsgi.RequestTimeout.__mro__[1]", "<class 'BaseException'>"),
+            ("issubclass(mod_wsgi.LogHandler, __import__('logging').Handler)", "True"),
+            (
+                "mod_wsgi.event_callbacks, mod_wsgi.shutdown_callbacks, mod_wsgi.signal_callbacks",
+                "([], [], [])",
+            ),
+            ("mod_wsgi.server_metrics()", "None"),
+            ("mod_wsgi.process_metrics(), mod_wsgi.request_metrics()", "(None, None)"),
+            ("type(mod_wsgi.request_data()).__name__", "'dict'"),
+            ("list(mod_wsgi.active_requests) == [environ['mod_wsgi.request_id']]", "True"),
+            (
+                "mod_wsgi.request_data().update(mine=1), mod_wsgi.request_data()['mine']",
+                "(None, 1)",
+            ),
+            ("'mine' in mod_wsgi.request_data()", "False"),
+            (
+                "mod_wsgi.subscribe_shutdown(len) is len, mod_wsgi.shutdown_callbacks",
+                "(True, [<built-in function len>])",
+            ),
+            ("mod_wsgi.subscribe_signals(len) is len, mod_wsgi.signal_callbacks", "(True, [])"),
+            ("mod_wsgi.shutdown_callbacks.clear()", "None"),
+        ],
+    );
+    let code = "def run():\n    try:\n        mod_wsgi.request_data()\n    except RuntimeError as error:\n        said.append(str(error))\n\
+                import threading\nsaid = []\nthread = threading.Thread(target=run)\nthread.start()\nthread.join()\nanswer = said\n";
+    assert_eq!(instance.ask(code), "['no active request for thread']");
+}
