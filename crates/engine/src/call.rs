@@ -84,26 +84,34 @@ fn answer(
 ) -> Result<()> {
     let environ = environ::make(py, world, call)?;
     let module = world.module(py)?;
-    let errors = module.attribute(c"_new_errors")?.call(&[])?;
-    environ.set_item(&Object::latin1(py, b"wsgi.errors")?, &errors)?;
+    let errors = world.take_errors(py)?;
+    environ.set_item(&world.key(py, b"wsgi.errors")?, &errors)?;
     let body = Handle::make(py, &world.types.input, std::ptr::from_mut(input))?;
-    environ.set_item(&Object::latin1(py, b"wsgi.input")?, &body)?;
-    let facts = facts_of(py, &environ)?;
-    // SAFETY: S3: the first item of a tuple.
-    let request_id = unsafe { Object::from_borrowed(py, ffi::PyTuple_GetItem(facts.raw(), 0)) }?;
+    environ.set_item(&world.key(py, b"wsgi.input")?, &body)?;
+    let request_id = item(py, world, &environ, b"mod_wsgi.request_id")?;
+    let subscribed = world.own.has_subscribers();
+    // Who subscribes while the request runs is told of its end.
+    let facts = facts_of(py, world, &environ)?;
     response.tell(&module, &request_id);
     let adapter = Handle::make(py, &world.types.response, std::ptr::from_mut(response))?;
-    let application = module.attribute(c"_request_begins")?.call(&[&environ, application])?;
-    let result = call_application(py, &module, &application, &environ, &adapter);
-    if result.is_err() {
+    let running = Running::begin(py, world, &request_id)?;
+    let replaced = if subscribed {
+        Some(module.attribute(c"_request_begins")?.call(&[&environ, application])?)
+    } else {
+        None
+    };
+    let application = replaced.as_ref().unwrap_or(application);
+    let result = call_application(py, world, application, &environ, &adapter);
+    if result.is_err() && world.own.has_subscribers() {
         tell_of_exception(py, &module, &request_id);
     }
     Handle::expire(&body);
     Handle::expire(&adapter);
     let held = Held::take();
-    let ended = end(py, &module, &facts, input, response);
-    let expire = |()| module.attribute(c"_expire_errors")?.call(&[&errors]);
-    let expired = ended.and_then(expire);
+    let ended = end(py, world, facts, input, response);
+    running.end();
+    drop(environ);
+    let expired = ended.and_then(|()| world.give_errors_back(py, errors));
     if expired.is_err() {
         // SAFETY: S3: attached; a log that cannot be flushed is nobody's failure.
         unsafe { ffi::PyErr_Clear() };
@@ -112,20 +120,69 @@ fn answer(
     result
 }
 
+/// An item of the environ.
+fn item<'py>(
+    py: Attached<'py>,
+    world: &World,
+    environ: &Object<'py>,
+    name: &[u8],
+) -> Result<Object<'py>> {
+    let key = world.key(py, name)?;
+    // SAFETY: S3; a new reference.
+    unsafe { Object::from_new(py, ffi::PyObject_GetItem(environ.raw(), key.raw())) }
+}
+
+/// A request in the lists of those that run.
+struct Running<'a, 'py> {
+    world: &'a World,
+    request_id: &'a Object<'py>,
+    thread: Object<'py>,
+}
+
+impl<'a, 'py> Running<'a, 'py> {
+    fn begin(py: Attached<'py>, world: &'a World, request_id: &'a Object<'py>) -> Result<Self> {
+        // SAFETY: S3; a new reference.
+        let data = unsafe { Object::from_new(py, ffi::PyDict_New()) }?;
+        // SAFETY: the number that `threading.get_ident` gives this thread.
+        let thread = unsafe { ffi::PyThread_get_thread_ident() };
+        let thread = Object::integer(py, thread.cast_signed())?;
+        world.own.active_requests.get(py)?.set_item(request_id, &data)?;
+        world.own.by_thread.get(py)?.set_item(&thread, &data)?;
+        Ok(Self { world, request_id, thread })
+    }
+
+    fn end(self) {
+        let own = &self.world.own;
+        let lists = [(&own.active_requests, self.request_id), (&own.by_thread, &self.thread)];
+        for (list, key) in lists {
+            // SAFETY: S3: a dictionary of the module's own; an application may have
+            // emptied it.
+            unsafe {
+                if ffi::PyDict_DelItem(list.raw(), key.raw()) == -1 {
+                    ffi::PyErr_Clear();
+                }
+            }
+        }
+    }
+}
+
 /// What events at the end of a request tell of it, as it was at its start: the
 /// application may have changed the environ since.
-fn facts_of<'py>(py: Attached<'py>, environ: &Object<'py>) -> Result<Object<'py>> {
-    let names = ["request_id", "thread_id", "server_pid", "request_start", "application_start"];
-    let facts = names
-        .iter()
-        .map(|name| {
-            let key = Object::latin1(py, format!("mod_wsgi.{name}").as_bytes())?;
-            // SAFETY: S3; a new reference.
-            unsafe { Object::from_new(py, ffi::PyObject_GetItem(environ.raw(), key.raw())) }
-        })
-        .collect::<Result<_>>()?;
-    Object::tuple(py, facts)
+fn facts_of<'py>(
+    py: Attached<'py>,
+    world: &World,
+    environ: &Object<'py>,
+) -> Result<Vec<Object<'py>>> {
+    FACTS.iter().map(|name| item(py, world, environ, name)).collect()
 }
+
+const FACTS: [&[u8]; 5] = [
+    b"mod_wsgi.request_id",
+    b"mod_wsgi.thread_id",
+    b"mod_wsgi.server_pid",
+    b"mod_wsgi.request_start",
+    b"mod_wsgi.application_start",
+];
 
 /// Tells subscribers of the exception that is set, and leaves it so.
 fn tell_of_exception(py: Attached<'_>, module: &Object<'_>, request_id: &Object<'_>) {
@@ -150,14 +207,18 @@ fn tell_of_exception(py: Attached<'_>, module: &Object<'_>, request_id: &Object<
     held.put_back();
 }
 
-/// The request is over: its data goes, and subscribers are told.
-fn end(
-    py: Attached<'_>,
-    module: &Object<'_>,
-    facts: &Object<'_>,
+/// The request is over: subscribers are told.
+fn end<'py>(
+    py: Attached<'py>,
+    world: &World,
+    facts: Vec<Object<'py>>,
     input: &Input,
     response: &Response,
 ) -> Result<()> {
+    if !world.own.has_subscribers() {
+        return Ok(());
+    }
+    let facts = Object::tuple(py, facts)?;
     let traffic = |traffic: Traffic| {
         Object::tuple(
             py,
@@ -170,7 +231,8 @@ fn end(
     };
     let status = Object::latin1(py, response.status().unwrap_or_default())?;
     let (read, written) = (traffic(input.traffic)?, traffic(response.traffic)?);
-    module.attribute(c"_request_ends")?.call(&[facts, &status, &read, &written]).map(drop)
+    let tell = world.module(py)?.attribute(c"_request_ends")?;
+    tell.call(&[&facts, &status, &read, &written]).map(drop)
 }
 
 /// An exception put aside while other code runs.
@@ -203,14 +265,14 @@ impl Held {
 
 fn call_application(
     py: Attached<'_>,
-    module: &Object<'_>,
+    world: &World,
     application: &Object<'_>,
     environ: &Object<'_>,
     adapter: &Object<'_>,
 ) -> Result<()> {
     let start_response = adapter.attribute(c"start_response")?;
     let iterable = application.call(&[environ, &start_response])?;
-    let sent = send_all(py, module, &iterable, adapter);
+    let sent = send_all(py, world, &iterable, adapter);
     let held = Held::take();
     // Always, also after errors (PEP 3333).
     let closed = close(py, &iterable);
@@ -246,11 +308,11 @@ fn behind<'a>(adapter: &Object<'_>) -> Result<&'a mut Response> {
 
 fn send_all(
     py: Attached<'_>,
-    module: &Object<'_>,
+    world: &World,
     iterable: &Object<'_>,
     adapter: &Object<'_>,
 ) -> Result<()> {
-    if send_as_file(py, module, iterable, adapter)? {
+    if send_as_file(py, world, iterable, adapter)? {
         return Ok(());
     }
     // SAFETY: S3; a new reference.
@@ -285,11 +347,11 @@ fn send_all(
 /// when nothing was sent before.
 fn send_as_file(
     py: Attached<'_>,
-    module: &Object<'_>,
+    world: &World,
     iterable: &Object<'_>,
     adapter: &Object<'_>,
 ) -> Result<bool> {
-    let wrapper = module.attribute(c"FileWrapper")?;
+    let wrapper = world.own.file_wrapper.get(py)?;
     // SAFETY: S3.
     let is_wrapper = match unsafe { ffi::PyObject_IsInstance(iterable.raw(), wrapper.raw()) } {
         -1 => return Err(Raised),

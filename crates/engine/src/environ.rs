@@ -21,7 +21,7 @@ pub(crate) fn make<'py>(py: Attached<'py>, world: &World, call: &Call<'_>) -> Re
     let environ = world.new_environ(py)?;
     for pair in call.environ.items() {
         let name = pair.name.bytes();
-        let key = Object::latin1(py, name)?;
+        let key = world.key(py, name)?;
         // What a configuration sets must not take the place of ours.
         // SAFETY: S3: a dictionary, and a key of text.
         if is_ours(name) && unsafe { ffi::PyDict_Contains(environ.raw(), key.raw()) } == 1 {
@@ -42,7 +42,7 @@ pub(crate) fn make<'py>(py: Attached<'py>, world: &World, call: &Call<'_>) -> Re
         ("mod_wsgi.application_start", Object::float(py, seconds(now()))?),
     ];
     for (name, value) in &items {
-        environ.set_item(&Object::latin1(py, name.as_bytes())?, value)?;
+        environ.set_item(&world.key(py, name.as_bytes())?, value)?;
     }
     Ok(environ)
 }

@@ -74,6 +74,7 @@ class _Lines(_io.RawIOBase):
         self.name = f"<{what}>"
         self._rest = b""
         self._expired = False
+        self.used = False
 
     def writable(self):
         return True
@@ -81,6 +82,7 @@ class _Lines(_io.RawIOBase):
     def write(self, data):
         if self._expired:
             raise RuntimeError(f"write() called on {self._what} after request completed")
+        self.used = True
         if isinstance(data, str):
             _warn_of_text()
             data = data.encode("utf-8", "replace")
@@ -119,11 +121,12 @@ def _new_errors():
     return _stream("wsgi.errors")
 
 
-def _expire_errors(errors):
+def _settle_errors(errors, expire):
     errors.flush()
     lines = errors.buffer
     lines.finish()
-    lines._expired = True
+    lines.used = False
+    lines._expired = expire
 
 
 class _Restricted:
@@ -220,11 +223,7 @@ def request_data():
 
 def _request_begins(environ, application):
     """Answers what is to be called."""
-    data = {}
-    _by_thread[_get_ident()] = data
-    active_requests[environ["mod_wsgi.request_id"]] = data
-    if not event_callbacks:
-        return application
+    data = request_data()
     usage = _resource.getrusage(_resource.RUSAGE_THREAD)
     _used_before[_get_ident()] = usage.ru_utime, usage.ru_stime
     payload = _publish(
@@ -258,23 +257,19 @@ def _response_started(request_id, status, headers, exc_info):
 
 
 def _request_fails(request_id, kind, value, trace):
-    if event_callbacks:
-        _publish(
-            "request_exception",
-            request_id=request_id,
-            exception_info=(kind, value, trace),
-            request_data=_by_thread.get(_get_ident()),
-        )
+    _publish(
+        "request_exception",
+        request_id=request_id,
+        exception_info=(kind, value, trace),
+        request_data=_by_thread.get(_get_ident()),
+    )
 
 
 def _request_ends(facts, status, read, written):
     """`read` and `written`: count, bytes, seconds."""
     request_id, thread_id, server_pid, request_start, application_start = facts
-    active_requests.pop(request_id, None)
-    data = _by_thread.pop(_get_ident(), None)
+    data = request_data()
     before = _used_before.pop(_get_ident(), None)
-    if not event_callbacks:
-        return
     now = _time.time()
     usage = _resource.getrusage(_resource.RUSAGE_THREAD)
     before = before or (usage.ru_utime, usage.ru_stime)

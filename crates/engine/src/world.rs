@@ -24,8 +24,47 @@ pub(crate) struct World {
     pub(crate) types: Types,
     /// The module `mod_wsgi`, kept for good.
     module: Kept,
+    /// Objects of the module that every request needs.
+    pub(crate) own: Own,
+    /// Keys of environs: made once, with their hashes.
+    keys: Mutex<BTreeMap<Vec<u8>, Kept>>,
+    /// Error streams that nobody holds any more.
+    idle_errors: Mutex<Vec<Kept>>,
     /// What every environ starts as, kept for good.
     template: Kept,
+}
+
+/// Objects of the module that every request needs: nothing is looked up by name
+/// then.
+pub(crate) struct Own {
+    /// `FileWrapper`.
+    pub(crate) file_wrapper: Kept,
+    /// `event_callbacks`.
+    pub(crate) event_callbacks: Kept,
+    /// `active_requests`.
+    pub(crate) active_requests: Kept,
+    /// `_by_thread`.
+    pub(crate) by_thread: Kept,
+    new_errors: Kept,
+}
+
+impl Own {
+    fn of(module: &Object<'_>) -> Result<Self> {
+        let kept = |name| module.attribute(name).map(Kept::new);
+        Ok(Self {
+            file_wrapper: kept(c"FileWrapper")?,
+            event_callbacks: kept(c"event_callbacks")?,
+            active_requests: kept(c"active_requests")?,
+            by_thread: kept(c"_by_thread")?,
+            new_errors: kept(c"_new_errors")?,
+        })
+    }
+
+    /// Whether anybody subscribed to events.
+    pub(crate) fn has_subscribers(&self) -> bool {
+        // SAFETY: S3: a list of the module's own, in the attached interpreter.
+        unsafe { ffi::PyList_Size(self.event_callbacks.raw()) > 0 }
+    }
 }
 
 /// An object that lives as long as its interpreter.
@@ -47,6 +86,12 @@ impl Kept {
     pub(crate) fn get<'py>(&self, py: Attached<'py>) -> Result<Object<'py>> {
         // SAFETY: S3: the thread is attached to the world that this is kept in.
         unsafe { Object::from_borrowed(py, self.0) }
+    }
+
+    /// The object, with the reference that was kept.
+    pub(crate) fn take<'py>(self, py: Attached<'py>) -> Result<Object<'py>> {
+        // SAFETY: S3: our reference, in the world that it was kept in.
+        unsafe { Object::from_new(py, self.0) }
     }
 
     /// The pointer, to compare with.
@@ -175,19 +220,23 @@ impl World {
         facts: &Facts,
     ) -> std::result::Result<Self, String> {
         interpreter.attach(|py| {
-            let make = || -> Result<(Kept, Kept, Types)> {
+            let make = || -> Result<(Kept, Kept, Types, Own)> {
                 let module = make_module(py, &name, facts)?;
                 let types = Types::new(py)?;
                 let template = make_template(py, &name, facts, &module)?;
-                Ok((Kept::new(module), Kept::new(template), types))
+                let own = Own::of(&module)?;
+                Ok((Kept::new(module), Kept::new(template), types, own))
             };
             match make() {
-                Ok((module, template, types)) => Ok(Self {
+                Ok((module, template, types, own)) => Ok(Self {
                     name: name.clone(),
                     interpreter,
                     scripts: Scripts::default(),
                     types,
                     module,
+                    own,
+                    keys: Mutex::default(),
+                    idle_errors: Mutex::default(),
                     template,
                 }),
                 Err(Raised) => {
@@ -221,12 +270,63 @@ impl World {
         self.module.get(py)
     }
 
+    /// The text of a key.
+    pub(crate) fn key<'py>(&self, py: Attached<'py>, name: &[u8]) -> Result<Object<'py>> {
+        // Held for no longer than the look-up: nothing in here lets go of the lock
+        // of Python's.
+        let Ok(mut keys) = self.keys.lock() else { return Object::latin1(py, name) };
+        if let Some(key) = keys.get(name) {
+            return key.get(py);
+        }
+        let key = Object::latin1(py, name)?;
+        // A client chooses names of headers: there must be an end to it.
+        if keys.len() < MOST_KEYS {
+            // SAFETY: S3: one more reference, kept for good.
+            let kept = unsafe { Object::from_borrowed(py, key.raw()) }?;
+            keys.insert(name.to_vec(), Kept::new(kept));
+        }
+        Ok(key)
+    }
+
+    /// An error stream for a request: one that nobody holds any more, or a new one.
+    pub(crate) fn take_errors<'py>(&self, py: Attached<'py>) -> Result<Object<'py>> {
+        let idle = self.idle_errors.lock().ok().and_then(|mut idle| idle.pop());
+        match idle {
+            Some(errors) => errors.take(py),
+            None => self.own.new_errors.get(py)?.call(&[]),
+        }
+    }
+
+    /// Ends a request's error stream. One that the application holds on to is
+    /// closed to it; any other serves again.
+    pub(crate) fn give_errors_back(&self, py: Attached<'_>, errors: Object<'_>) -> Result<()> {
+        let module = self.module(py)?;
+        let lines = errors.attribute(c"buffer")?;
+        // SAFETY: S3.
+        let was_used =
+            lines.attribute(c"used").is_ok_and(|used| used.is(unsafe { ffi::Py_True() }));
+        // SAFETY: S3.
+        let is_held =
+            unsafe { ffi::Py_REFCNT(errors.raw()) > 1 || ffi::Py_REFCNT(lines.raw()) > 2 };
+        if was_used || is_held {
+            let expire = Object::boolean(py, is_held);
+            module.attribute(c"_settle_errors")?.call(&[&errors, &expire])?;
+        }
+        if !is_held && let Ok(mut idle) = self.idle_errors.lock() {
+            idle.push(Kept::new(errors));
+        }
+        Ok(())
+    }
+
     /// A fresh environ with all that is the same for every request.
     pub(crate) fn new_environ<'py>(&self, py: Attached<'py>) -> Result<Object<'py>> {
         // SAFETY: S3: a dictionary of this interpreter; a new reference.
         unsafe { Object::from_new(py, ffi::PyDict_Copy(self.template.raw())) }
     }
 }
+
+/// Keys that are kept: those of CGI and the gateway, and common headers.
+const MOST_KEYS: usize = 512;
 
 /// Makes the module `mod_wsgi`: facts, `_log`, then its Python part.
 fn make_module<'py>(py: Attached<'py>, name: &str, facts: &Facts) -> Result<Object<'py>> {
