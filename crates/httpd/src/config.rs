@@ -82,6 +82,8 @@ pub struct Directive<'c> {
     pub name: &'static str,
     /// Its arguments, quotes taken off.
     pub words: Vec<String>,
+    /// What stands after each of them, as it is written.
+    pub rests: Vec<String>,
     /// The server that it stands in.
     pub server: Server,
     /// Memory that lives as long as the configuration.
@@ -169,9 +171,11 @@ unsafe extern "C" fn apply<D: 'static>(
                 return wrong;
             }
         }
+        let (words, rests) = words(pool, arguments).into_iter().unzip();
         let mut directive = Directive {
             name: command.name.to_str().unwrap_or_default(),
-            words: words(pool, arguments),
+            words,
+            rests,
             server: Server(parms.server),
             pool,
             in_section: !parms.path.is_null(),
@@ -184,8 +188,8 @@ unsafe extern "C" fn apply<D: 'static>(
     })
 }
 
-/// Arguments, by httpd's own rules for quotes.
-fn words(pool: Pool, arguments: *const c_char) -> Vec<String> {
+/// Arguments, by httpd's own rules for quotes, and what stands after each.
+fn words(pool: Pool, arguments: *const c_char) -> Vec<(String, String)> {
     let mut rest = arguments;
     let mut words = Vec::new();
     loop {
@@ -202,7 +206,7 @@ fn words(pool: Pool, arguments: *const c_char) -> Vec<String> {
             // Blanks at the end; an empty word in quotes says something.
             break;
         }
-        words.push(setting_text(word));
+        words.push((setting_text(word), setting_text(rest)));
     }
     words
 }

@@ -56,6 +56,12 @@ pub(crate) const ALL: &[Command<DirectoryConfig>] = &[
         },
     },
     Command {
+        name: c"WSGIDaemonProcess",
+        scope: Scope::Server,
+        help: c"Define a group of daemon processes; they are checked, not served yet.",
+        apply: daemon_process,
+    },
+    Command {
         name: c"WSGIProcessGroup",
         scope: Scope::Directory,
         help: c"Name of the daemon process group that runs the application.",
@@ -239,7 +245,7 @@ fn script_alias(
     directive: &mut Directive<'_>,
     _section: &mut DirectoryConfig,
 ) -> Result<(), String> {
-    let [url, path, rest @ ..] = directive.words.as_slice() else {
+    let [url, path, ..] = directive.words.as_slice() else {
         let name = directive.name;
         return Err(format!("{name} requires at least two arguments, a URL and a path."));
     };
@@ -257,7 +263,7 @@ fn script_alias(
         ..Alias::default()
     };
     let invalid = "Invalid option to WSGI script alias definition.";
-    read_options(&mut alias, rest, invalid)?;
+    read_options(&mut alias, &directive.rests[1], invalid)?;
     server(directive)?.aliases.push(alias);
     Ok(())
 }
@@ -279,7 +285,7 @@ fn handler_script(
         ..Alias::default()
     };
     let invalid = "Invalid option to WSGI handler script definition.";
-    read_options(&mut script, &directive.words[2..], invalid)?;
+    read_options(&mut script, &directive.rests[1], invalid)?;
     if script.callable.is_some() {
         return Err(invalid.to_owned());
     }
@@ -299,7 +305,7 @@ fn import_script(
     let mut script =
         Alias { path: directive.path(path).unwrap_or_else(|| path.clone()), ..Alias::default() };
     let invalid = "Invalid option to WSGI import script definition.";
-    read_options(&mut script, &directive.words[1..], invalid)?;
+    read_options(&mut script, &directive.rests[0], invalid)?;
     let Some(group) = &script.process_group else {
         return Err("Name of WSGI process group required.".to_owned());
     };
@@ -313,22 +319,35 @@ fn import_script(
     Ok(())
 }
 
+/// `WSGIDaemonProcess name [option=value ...]`: read and checked. Requests for a
+/// group are told that it cannot serve yet.
+fn daemon_process(
+    directive: &mut Directive<'_>,
+    _section: &mut DirectoryConfig,
+) -> Result<(), String> {
+    let name = directive.words.first().map_or("", String::as_str);
+    let rest = directive.rests.first().map_or("", String::as_str);
+    let invalid = "Invalid option to WSGI daemon process definition.";
+    let pairs = options::pairs(rest).ok_or_else(|| invalid.to_owned())?;
+    options::daemon::DaemonOptions::parse(name, &pairs).map(drop)
+}
+
 /// The options after a script's path.
-fn read_options(alias: &mut Alias, words: &[String], invalid: &str) -> Result<(), String> {
-    for word in words {
-        let (name, value) = options::pair(word).ok_or_else(|| invalid.to_owned())?;
+fn read_options(alias: &mut Alias, text: &str, invalid: &str) -> Result<(), String> {
+    // httpd's own reader would part `name="two words"` at the blank.
+    for (name, value) in options::pairs(text).ok_or_else(|| invalid.to_owned())? {
         let named = |what: &str| {
             if value.is_empty() {
                 return Err(format!("Invalid name for WSGI {what}."));
             }
-            Ok(Some(value.to_owned()))
+            Ok(Some(value.clone()))
         };
-        match name {
+        match name.as_str() {
             "application-group" => alias.application_group = named("application group")?,
             "process-group" => alias.process_group = named("process group")?,
             "callable-object" => alias.callable = named("callable object")?,
             "pass-authorization" => {
-                let flag = options::flag("", value)
+                let flag = options::flag("", &value)
                     .map_err(|_| "Invalid value for authorization flag.".to_owned())?;
                 alias.pass_authorization = Some(flag);
             }

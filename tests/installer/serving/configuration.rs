@@ -17,6 +17,13 @@ fn mistakes_are_told_in_these_words() {
             "WSGIHandlerScript mine /y colour=red",
             "Invalid option to WSGI handler script definition.",
         ),
+        ("WSGIDaemonProcess", "Name of WSGI daemon process not supplied."),
+        ("WSGIDaemonProcess x bare", "Invalid option to WSGI daemon process definition."),
+        ("WSGIDaemonProcess x proxy-buffer-size=65536", "response-buffer-size"),
+        (
+            "WSGIDaemonProcess x response-buffer-size=100",
+            "Response buffer size must be >= 65536 bytes, or 0 for default.",
+        ),
         ("WSGIScriptReloading maybe", "WSGIScriptReloading must be one of: Off | On"),
         ("WSGIMapHEADToGET maybe", "WSGIMapHEADToGET must be one of: Off | On | Auto"),
         (
@@ -38,5 +45,31 @@ fn mistakes_are_told_in_these_words() {
         assert_ne!(outcome.status, 0, "{directives}");
         let said = format!("{}{}", outcome.stdout, outcome.stderr);
         assert!(said.contains(words), "{directives}\n`{words}` is not in {said}");
+    }
+}
+
+/// The original takes what is no number for 0.
+#[test]
+fn numbers_that_are_none_are_refused() {
+    let site = Site::new();
+    for (option, value) in [("threads", "abc"), ("processes", "x"), ("threads", "5x")] {
+        let outcome = site.check(&format!("WSGIDaemonProcess name {option}={value}"));
+        assert_eq!(outcome.status, 1, "{option}={value}\n{}", outcome.stderr);
+        for word in [option, value] {
+            assert!(outcome.stderr.contains(word), "{word}\n{}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn values_may_be_quoted() {
+    let site = Site::new();
+    for directives in [
+        "WSGIScriptAlias /x /y application-group=\"two words\"",
+        "WSGIScriptAlias \"/a b\" \"/y z\" callable-object='app'",
+        "WSGIDaemonProcess \"two words\" display-name=\"%{GROUP} of mine\" threads=5",
+    ] {
+        let outcome = site.check(directives);
+        assert_eq!(outcome.status, 0, "{directives}\n{}", outcome.stderr);
     }
 }
