@@ -241,8 +241,10 @@ fn remove_dead(parent: &Path) {
         if !name.starts_with(WORK) || !is_ours {
             continue;
         }
-        let Ok(file) = File::open(path.join(IN_USE)) else { continue };
-        if file.try_lock().is_ok() {
+        let Ok(folder) = File::open(&path) else { continue };
+        // An empty one may have been made a moment ago and not be locked yet.
+        let is_empty = folder::items(&path).is_ok_and(|items| items.is_empty());
+        if !is_empty && folder.try_lock().is_ok() {
             // One that cannot be removed is in nobody's way.
             let _stays = std::fs::remove_dir_all(&path);
         }
@@ -268,15 +270,10 @@ impl Work {
     /// When it cannot be made.
     pub fn below(parent: &Path) -> Result<Self> {
         let scratch = Scratch::below(parent, WORK)?;
-        let (fresh, name) = (scratch.path().join("lock"), scratch.path().join(IN_USE));
-        let lock = || {
-            let file = File::create(&fresh)?;
-            file.lock()?;
-            // Only now may others judge it.
-            std::fs::rename(&fresh, &name)?;
-            Ok(file)
-        };
-        let in_use = lock().map_err(Error::io(Kind::Install, "lock", &name))?;
+        let path = scratch.path();
+        let in_use = File::open(path)
+            .and_then(|folder| folder.lock().map(|()| folder))
+            .map_err(Error::io(Kind::Install, "lock", path))?;
         Ok(Self { scratch, _in_use: in_use })
     }
 
@@ -344,8 +341,6 @@ fn try_work_folder(parent: &Path, env: &Env) -> std::result::Result<Work, String
 
 /// Start of a work folder's name.
 const WORK: &str = "mod_wsgi-httpd-work-";
-/// The file in a work folder that its run holds locked.
-const IN_USE: &str = "in-use";
 /// Lock file of a base folder.
 pub const LOCK: &str = ".lock";
 /// Longest base folder: the paths below it must stay usable.
