@@ -19,3 +19,7 @@ deny:
 # Side by side with mod_wsgi-httpd's own build; see benches/README.md.
 bench:
     cargo bench --bench installer
+
+# The pages that are made from records.
+docs:
+    MOD_WSGI_WRITE_DOCS=1 cargo test --test installer docs::

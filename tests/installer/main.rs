@@ -11,6 +11,7 @@
 
 mod archive;
 mod commands;
+mod docs;
 mod exits;
 mod fetch;
 mod house;

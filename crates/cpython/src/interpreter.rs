@@ -11,6 +11,8 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3_ffi as ffi;
 
+use crate::waits::waiting;
+
 /// This thread is attached to an interpreter: it holds that one's lock, and
 /// objects of that one may be touched.
 #[derive(Clone, Copy)]
@@ -33,7 +35,7 @@ impl Attached<'_> {
         let state = unsafe { ffi::PyEval_SaveThread() };
         let result = work();
         // SAFETY: the state saved above, by the same thread.
-        unsafe { ffi::PyEval_RestoreThread(state) };
+        waiting(|| unsafe { ffi::PyEval_RestoreThread(state) });
         result
     }
 }
@@ -83,24 +85,28 @@ impl Interpreter {
         }
     }
 
-    /// Makes a sub-interpreter that shares the lock of the main one.
-    #[must_use]
-    pub fn new(py: Attached<'_>) -> Option<Self> {
+    /// Makes a sub-interpreter. It shares the lock of the main one, unless it is to
+    /// have one of its own, which Python can do from 3.12 on.
+    ///
+    /// # Errors
+    /// Python's own reason.
+    pub fn new(py: Attached<'_>, own_lock: bool) -> std::result::Result<Self, String> {
         let _attached_to_main = py;
         // SAFETY: S3: attached to the main interpreter. The new one's state is
         // current afterwards, and is this thread's.
-        let state = unsafe {
+        let made = unsafe {
             let ours = ffi::PyThreadState_Get();
-            let state = ffi::Py_NewInterpreter();
+            let made = make(own_lock);
             ffi::PyThreadState_Swap(ours);
-            state
+            made
         };
-        let state = NonNull::new(state)?;
+        let state = NonNull::new(made?).ok_or("Python gives no reason")?;
         // SAFETY: a live state.
-        let raw = NonNull::new(unsafe { ffi::PyThreadState_GetInterpreter(state.as_ptr()) })?;
+        let raw = NonNull::new(unsafe { ffi::PyThreadState_GetInterpreter(state.as_ptr()) })
+            .ok_or("its state belongs to no interpreter")?;
         STATES.with_borrow_mut(|states| states.insert(Self(raw), state.as_ptr()));
         remember(Self(raw), state.as_ptr());
-        Some(Self(raw))
+        Ok(Self(raw))
     }
 
     /// Attaches this thread, which must not be attached, and runs code.
@@ -117,8 +123,9 @@ impl Interpreter {
             // Extensions that ask for "the" state of a thread find the main one.
             main.state();
         }
+        let state = self.state();
         // SAFETY: this thread's own state, and the thread is not attached.
-        unsafe { ffi::PyEval_RestoreThread(self.state()) };
+        waiting(|| unsafe { ffi::PyEval_RestoreThread(state) });
         let _leave = Leave;
         // SAFETY: S3: until `_leave` goes.
         run(unsafe { Attached::assume() })
@@ -204,6 +211,33 @@ impl Interpreter {
             ffi::PyEval_SaveThread();
         }
     }
+}
+
+/// Makes a sub-interpreter and its first thread state.
+///
+/// # Safety
+/// The thread must be attached to the main interpreter.
+unsafe fn make(own_lock: bool) -> std::result::Result<*mut ffi::PyThreadState, String> {
+    #[cfg(Py_3_12)]
+    if own_lock {
+        let config = ffi::PyInterpreterConfig {
+            use_main_obmalloc: 0,
+            allow_fork: 1,
+            allow_exec: 1,
+            allow_threads: 1,
+            allow_daemon_threads: 0,
+            check_multi_interp_extensions: 1,
+            gil: ffi::PyInterpreterConfig_OWN_GIL,
+        };
+        let mut state = std::ptr::null_mut();
+        // SAFETY: by our caller; a complete record, and a place for the state.
+        checked(unsafe { ffi::Py_NewInterpreterFromConfig(&raw mut state, &raw const config) })?;
+        return Ok(state);
+    }
+    // Older ones have one lock for all.
+    let _shared = own_lock;
+    // SAFETY: by our caller.
+    Ok(unsafe { ffi::Py_NewInterpreter() })
 }
 
 /// How Python is started.

@@ -10,7 +10,9 @@
 
 mod interpreter;
 mod object;
+mod waits;
 
 pub use interpreter::{Attached, Config, Interpreter, Start, start, stop};
 pub use object::{Object, Raised, Result};
 pub use pyo3_ffi as ffi;
+pub use waits::{Waits, measure_waits, take_waits};

@@ -47,6 +47,12 @@ impl<'py> Object<'py> {
         unsafe { Self::from_new(py, raw) }
     }
 
+    /// The thread is attached as long as it lives.
+    #[must_use]
+    pub fn py(&self) -> Attached<'py> {
+        self.py
+    }
+
     /// The pointer, still ours.
     #[must_use]
     pub fn raw(&self) -> *mut ffi::PyObject {
@@ -137,6 +143,45 @@ impl<'py> Object<'py> {
         Ok(tuple)
     }
 
+    /// An empty dictionary.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn dictionary(py: Attached<'py>) -> Result<Self> {
+        // SAFETY: S3; a new reference.
+        unsafe { Self::from_new(py, ffi::PyDict_New()) }
+    }
+
+    /// A list of objects.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn list(py: Attached<'py>, items: impl IntoIterator<Item = Result<Self>>) -> Result<Self> {
+        // SAFETY: S3; a new reference.
+        let list = unsafe { Self::from_new(py, ffi::PyList_New(0)) }?;
+        for item in items {
+            list.append(&item?)?;
+        }
+        Ok(list)
+    }
+
+    /// Appends to a list.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn append(&self, item: &Self) -> Result<()> {
+        // SAFETY: S3; only used on lists, which take a reference of their own.
+        done(unsafe { ffi::PyList_Append(self.raw(), item.raw()) })
+    }
+
+    /// One more reference to it.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        // SAFETY: S3: a live object.
+        unsafe { ffi::Py_INCREF(self.raw()) };
+        Self { raw: self.raw, py: self.py }
+    }
+
     /// An attribute.
     ///
     /// # Errors
@@ -144,6 +189,24 @@ impl<'py> Object<'py> {
     pub fn attribute(&self, name: &CStr) -> Result<Self> {
         // SAFETY: S3; a new reference.
         unsafe { Self::from_new(self.py, ffi::PyObject_GetAttrString(self.raw(), name.as_ptr())) }
+    }
+
+    /// An attribute whose name is an object.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn attribute_of(&self, name: &Self) -> Result<Self> {
+        // SAFETY: S3; a new reference.
+        unsafe { Self::from_new(self.py, ffi::PyObject_GetAttr(self.raw(), name.raw())) }
+    }
+
+    /// An item.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn item(&self, key: &Self) -> Result<Self> {
+        // SAFETY: S3; a new reference.
+        unsafe { Self::from_new(self.py, ffi::PyObject_GetItem(self.raw(), key.raw())) }
     }
 
     /// Sets an attribute.
@@ -176,6 +239,22 @@ impl<'py> Object<'py> {
         };
         // SAFETY: a new reference.
         unsafe { Self::from_new(self.py, result) }
+    }
+
+    /// The next item of an iterator; none at its end.
+    ///
+    /// # Errors
+    /// When it raises.
+    pub fn next(&self) -> Result<Option<Self>> {
+        // SAFETY: S3; a new reference, or null with or without an exception.
+        let item = unsafe { ffi::PyIter_Next(self.raw()) };
+        // SAFETY: the reference from above.
+        match unsafe { Self::from_new(self.py, item) } {
+            Ok(item) => Ok(Some(item)),
+            // SAFETY: S3.
+            Err(Raised) if unsafe { ffi::PyErr_Occurred() }.is_null() => Ok(None),
+            Err(Raised) => Err(Raised),
+        }
     }
 
     /// Whether it is that very object.

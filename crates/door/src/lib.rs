@@ -75,6 +75,34 @@ impl<'a, T> List<'a, T> {
     }
 }
 
+/// Where the other side puts texts, in one call each.
+#[repr(C)]
+pub struct Sink<'a> {
+    context: *mut c_void,
+    put: unsafe extern "C" fn(*mut c_void, Text<'_>),
+    _lent: PhantomData<&'a mut ()>,
+}
+
+impl<'a> Sink<'a> {
+    /// A sink that hands each text to a function of this side, which must not
+    /// panic.
+    #[must_use]
+    pub fn new<F: FnMut(&[u8])>(take: &'a mut F) -> Self {
+        unsafe extern "C" fn put<F: FnMut(&[u8])>(context: *mut c_void, text: Text<'_>) {
+            // SAFETY: the function that `new` was lent, for as long as the sink lives.
+            let take = unsafe { &mut *context.cast::<F>() };
+            take(text.bytes());
+        }
+        Self { context: std::ptr::from_mut(take).cast(), put: put::<F>, _lent: PhantomData }
+    }
+
+    /// Puts a text.
+    pub fn put(&mut self, text: &[u8]) {
+        // SAFETY: the function and context of `new`.
+        unsafe { (self.put)(self.context, Text::new(text)) };
+    }
+}
+
 /// One request, as the host knows it; the guest only hands it back.
 pub type Exchange = *mut c_void;
 
@@ -94,6 +122,65 @@ pub struct Host {
     pub send_file: unsafe extern "C" fn(Exchange, c_int, i64, i64) -> c_int,
     /// Logs a line. The exchange may be null.
     pub log: unsafe extern "C" fn(Exchange, LogLevel, Text<'_>),
+    /// Whether the connection is one of mod_ssl's.
+    pub is_https: unsafe extern "C" fn(Exchange) -> bool,
+    /// A variable of mod_ssl's; nothing is put where it has none.
+    pub ssl_variable: unsafe extern "C" fn(Exchange, Text<'_>, Sink<'_>),
+    /// The scoreboard: every process is shown to the function, with that context.
+    /// False where there is none.
+    pub scoreboard: unsafe extern "C" fn(&mut Scoreboard, *mut c_void, ShowProcess) -> bool,
+}
+
+/// Takes one process of the scoreboard.
+pub type ShowProcess = unsafe extern "C" fn(*mut c_void, &Process<'_>);
+
+/// What the scoreboard says of the whole server.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scoreboard {
+    /// Most processes.
+    pub server_limit: c_int,
+    /// Most threads of each.
+    pub thread_limit: c_int,
+    /// Counts graceful restarts.
+    pub running_generation: c_int,
+    /// Microseconds since 1970.
+    pub restart_time: i64,
+}
+
+/// One process of the scoreboard.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Process<'a> {
+    /// Its place.
+    pub number: c_int,
+    /// 0 for a place that is not used.
+    pub pid: c_int,
+    /// Generation in which it started.
+    pub generation: c_int,
+    /// Whether it takes no new connections.
+    pub quiescing: bool,
+    /// Its threads.
+    pub workers: List<'a, Worker<'a>>,
+}
+
+/// One thread of the scoreboard. Times are microseconds since 1970.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "as in httpd's scoreboard.h")]
+pub struct Worker<'a> {
+    pub number: c_int,
+    pub generation: c_int,
+    /// The letter of mod_status.
+    pub status: u8,
+    pub access_count: i64,
+    pub bytes_served: i64,
+    pub start_time: i64,
+    pub stop_time: i64,
+    pub last_used: i64,
+    pub client: Text<'a>,
+    pub request: Text<'a>,
+    pub vhost: Text<'a>,
 }
 
 /// The client, or its connection, is gone.
@@ -109,8 +196,6 @@ pub struct Settings<'a> {
     pub program: Text<'a>,
     /// `WSGIPythonHome`, when it is no virtual environment.
     pub home: Text<'a>,
-    /// `WSGIPythonPath`: folders separated by colons.
-    pub path: Text<'a>,
     /// `WSGIPythonWarnings`, each as after `-W`.
     pub warnings: List<'a, Text<'a>>,
     /// `WSGIPythonOptimize`.
@@ -119,12 +204,15 @@ pub struct Settings<'a> {
     pub dont_write_bytecode: bool,
     /// `WSGIPythonHashSeed`; negative for random.
     pub hash_seed: i64,
-    /// `WSGIRestrictStdin`.
-    pub restrict_stdin: bool,
-    /// `WSGIRestrictStdout`.
-    pub restrict_stdout: bool,
-    /// `WSGIRestrictSignal`.
-    pub restrict_signal: bool,
+    /// What holds for interpreters: settings of the server, then its sections in the
+    /// order of the configuration.
+    pub sections: List<'a, Section<'a>>,
+    /// `WSGIPythonEggs`; empty if it is not given.
+    pub eggs: Text<'a>,
+    /// `WSGIServerMetrics`.
+    pub server_metrics: bool,
+    /// `WSGICaseSensitivity`.
+    pub case_sensitivity: bool,
     /// Whether httpd runs as one process for a debugger: streams stay alone.
     pub one_process: bool,
     /// Most processes and threads of the MPM.
@@ -141,6 +229,141 @@ pub struct Settings<'a> {
     pub build_date: Text<'a>,
 }
 
+/// Settings of interpreters, as one `<WSGIInterpreterOptions>` or the server has
+/// them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Section<'a> {
+    /// Whether it is for one process group alone, and for which.
+    pub has_process_group: bool,
+    /// See above.
+    pub process_group: Text<'a>,
+    /// Whether it is for one application group alone, and for which.
+    pub has_application_group: bool,
+    /// See above.
+    pub application_group: Text<'a>,
+    /// `WSGIPythonPath`: folders separated by colons.
+    pub path: Text<'a>,
+    /// `WSGISwitchInterval` in seconds; 0 if it is not given.
+    pub switch_interval: f64,
+    /// `WSGIPerInterpreterGIL`.
+    pub per_interpreter_gil: Choice,
+    /// `WSGIRestrictStdin`.
+    pub restrict_stdin: Choice,
+    /// `WSGIRestrictStdout`.
+    pub restrict_stdout: Choice,
+    /// `WSGIRestrictSignal`.
+    pub restrict_signal: Choice,
+}
+
+/// A flag that may be left out.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(missing_docs, reason = "they say it")]
+pub enum Choice {
+    Unset,
+    Off,
+    On,
+}
+
+impl From<Option<bool>> for Choice {
+    fn from(flag: Option<bool>) -> Self {
+        match flag {
+            None => Self::Unset,
+            Some(false) => Self::Off,
+            Some(true) => Self::On,
+        }
+    }
+}
+
+impl From<Choice> for Option<bool> {
+    fn from(choice: Choice) -> Self {
+        match choice {
+            Choice::Unset => None,
+            Choice::Off => Some(false),
+            Choice::On => Some(true),
+        }
+    }
+}
+
+/// A script and the interpreter that it runs in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'a> {
+    /// Its file.
+    pub path: Text<'a>,
+    /// Time of the file's last change, in microseconds since 1970; negative when it
+    /// cannot be read.
+    pub time: i64,
+    /// Name of the interpreter; empty for the main one.
+    pub application_group: Text<'a>,
+    /// `WSGIScriptReloading`.
+    pub reloading: bool,
+}
+
+/// A function of a script that decides about a request.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The request.
+    pub exchange: Exchange,
+    /// The script.
+    pub script: Script<'a>,
+    /// Name of the function.
+    pub function: Text<'a>,
+    /// Its first argument, without what only Python can make.
+    pub environ: List<'a, Pair<'a>>,
+    /// Its other arguments.
+    pub arguments: List<'a, Text<'a>>,
+    /// What it may answer with.
+    pub answers: Answers,
+    /// The file that the request is for, to be shown before lines of the log.
+    pub filename: Text<'a>,
+    /// Whether its environ has versions and what mod_ssl knows, as scripts that
+    /// decide about access are given.
+    pub knows_tls: bool,
+}
+
+/// What a function may answer with, besides nothing.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answers {
+    /// A flag.
+    Flag,
+    /// A flag, or a text that goes out as UTF-8.
+    FlagOrText,
+    /// A text or bytes; a text in latin-1.
+    Bytes,
+    /// Several of these.
+    List,
+}
+
+/// What a function answered.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// The script does not load; the log says why.
+    NotLoaded,
+    /// The script has no such function.
+    NoFunction,
+    /// The function raised; the log says what.
+    Raised,
+    /// `None`.
+    Nothing,
+    /// `True` or `False`.
+    Yes,
+    /// See above.
+    No,
+    /// What the sink was given.
+    Texts,
+    /// Something of another type.
+    Other,
+    /// A text that has no latin-1 form.
+    NotLatin1,
+    /// Where several are asked for: something that is no sequence.
+    NotIterable,
+}
+
 /// One request for the guest.
 #[repr(C)]
 pub struct Call<'a> {
@@ -148,23 +371,18 @@ pub struct Call<'a> {
     pub exchange: Exchange,
     /// Environment of CGI and of the request, without what only Python can make.
     pub environ: List<'a, Pair<'a>>,
-    /// File of the script.
-    pub script: Text<'a>,
-    /// Time of its last change, in microseconds since 1970; negative when it
-    /// cannot be read.
-    pub script_time: i64,
-    /// Name of the interpreter; empty for the main one.
-    pub application_group: Text<'a>,
+    /// The script.
+    pub script: Script<'a>,
     /// Name of what is called in the script.
     pub callable: Text<'a>,
-    /// `WSGIScriptReloading`.
-    pub reloading: bool,
     /// Whether the request came in by TLS.
     pub https: bool,
     /// Begin of the request, in microseconds since 1970.
     pub begun: i64,
     /// Whether the body's end is the application's to see; else it has none.
     pub has_body: bool,
+    /// The `request_rec`, with `WSGIPassApacheRequest`; else null.
+    pub apache_request: *mut c_void,
 }
 
 /// What a call ended with.
@@ -186,9 +404,11 @@ pub struct Guest {
     /// Starts Python in this process: whether it runs. Called once, before any
     /// other thread.
     pub start: unsafe extern "C" fn(&'static Host, &Settings<'_>) -> bool,
-    /// Loads a script into an interpreter before any request: script, its time in
-    /// microseconds since 1970, application group.
-    pub load: unsafe extern "C" fn(Text<'_>, i64, Text<'_>),
+    /// Loads a script into its interpreter before any request.
+    pub load: unsafe extern "C" fn(&Script<'_>),
+    /// Asks a function of a script, on any thread. Texts of the answer go to the
+    /// sink.
+    pub ask: unsafe extern "C" fn(&Question<'_>, Sink<'_>) -> Answer,
     /// Answers a request, on any thread.
     pub handle: unsafe extern "C" fn(&Call<'_>) -> Outcome,
     /// Ends Python; no call runs any more. Told not to, it only tells those who
@@ -201,4 +421,4 @@ pub const SYMBOL: &CStr = c"mod_wsgi_guest";
 /// Type of that function.
 pub type Enter = unsafe extern "C" fn() -> &'static Guest;
 /// Changes with every change of this file: host and guest are built together.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

@@ -11,6 +11,7 @@ static HOST: OnceLock<&'static Host> = OnceLock::new();
 thread_local! {
     static CURRENT: Cell<Exchange> = const { Cell::new(std::ptr::null_mut()) };
     static SCRIPT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static CALLED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Levels of httpd's log.
@@ -19,6 +20,7 @@ pub(crate) mod level {
 
     pub(crate) const CRITICAL: c_int = 2;
     pub(crate) const ERROR: c_int = 3;
+    pub(crate) const WARNING: c_int = 4;
     pub(crate) const INFO: c_int = 6;
 }
 
@@ -44,7 +46,7 @@ pub(crate) fn with_exchange<R>(exchange: Exchange, run: impl FnOnce() -> R) -> R
     run()
 }
 
-/// Runs with that script's name before each line that it writes.
+/// Runs with that script as the one that records of ours name.
 pub(crate) fn with_script<R>(path: &[u8], run: impl FnOnce() -> R) -> R {
     struct Restore(Vec<u8>);
     impl Drop for Restore {
@@ -56,15 +58,33 @@ pub(crate) fn with_script<R>(path: &[u8], run: impl FnOnce() -> R) -> R {
     run()
 }
 
-/// Logs a line that an application wrote.
-pub(crate) fn log_output(level: c_int, text: &[u8]) {
-    let script = SCRIPT.take();
-    if script.is_empty() || level != level::ERROR {
-        log(level, text);
-    } else {
-        log(level, &[b"[script ", script.as_slice(), b"] ", text].concat());
+/// Calls the script's function: its name stands before each line that it writes.
+pub(crate) fn calling<R>(call: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CALLED.set(self.0);
+        }
     }
+    let _restore = Restore(CALLED.replace(true));
+    call()
+}
+
+/// The script's name as it stands before lines, with a blank after it.
+pub(crate) fn shown() -> String {
+    let script = SCRIPT.take();
+    let shown = match script.as_slice() {
+        [] => String::new(),
+        script => format!("[script {}] ", String::from_utf8_lossy(script)),
+    };
     SCRIPT.set(script);
+    shown
+}
+
+/// Logs a line that a script wrote.
+pub(crate) fn log_of_script(level: c_int, text: &[u8]) {
+    let shown = if CALLED.get() { shown() } else { String::new() };
+    log(level, &[shown.as_bytes(), text].concat());
 }
 
 /// Logs a line for the thread's request, or for the server.

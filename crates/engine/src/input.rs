@@ -31,6 +31,13 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
+    /// Adds what went elsewhere.
+    pub(crate) fn add_all(&mut self, other: Self) {
+        self.count += other.count;
+        self.bytes += other.bytes;
+        self.time += other.time;
+    }
+
     /// Counts one more, of that many bytes.
     pub(crate) fn add(&mut self, bytes: usize) {
         self.count += 1;
@@ -228,7 +235,7 @@ unsafe extern "C" fn readlines(
         let input = behind(object, "readlines() called on wsgi.input after request completed")?;
         let hint = count_of(arguments)?.filter(|hint| *hint > 0);
         // SAFETY: S3; a new reference.
-        let list = unsafe { Object::from_new(py, ffi::PyList_New(0)) }?;
+        let list = Object::list(py, [])?;
         let mut total = 0;
         loop {
             let line = input.line(py, None)?;
@@ -237,10 +244,7 @@ unsafe extern "C" fn readlines(
             }
             total += line.len();
             let line = Object::bytes(py, &line)?;
-            // SAFETY: S3: a list of ours; it takes a reference of its own.
-            if unsafe { ffi::PyList_Append(list.raw(), line.raw()) } == -1 {
-                return Err(Raised);
-            }
+            list.append(&line)?;
             if hint.is_some_and(|hint| total >= hint) {
                 return Ok(list);
             }

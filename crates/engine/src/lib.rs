@@ -9,12 +9,20 @@
 mod call;
 mod current;
 mod environ;
+mod events;
+mod exception;
+mod functions;
 mod input;
 mod load;
+mod metrics;
+mod question;
 mod response;
 mod script;
+mod send;
+mod tls;
 mod types;
 mod world;
 
 pub use call::{handle, load};
+pub use question::ask;
 pub use world::{start, stop};

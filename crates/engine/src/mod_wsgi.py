@@ -4,7 +4,6 @@
 import io as _io
 import logging as _logging
 import os as _os
-import resource as _resource
 import signal as _signal
 import sys as _sys
 import time as _time
@@ -12,6 +11,7 @@ import traceback as _traceback
 from _thread import get_ident as _get_ident
 
 _ERROR = 3
+_INFO = 6
 _LONGEST = 7500
 
 
@@ -99,7 +99,7 @@ class _Lines(_io.RawIOBase):
     def _emit(self, line):
         # httpd cuts a record near 8 KiB, escapes counted.
         for start in range(0, max(len(line), 1), _LONGEST):
-            _log(_ERROR, line[start : start + _LONGEST])
+            _log_of_script(_ERROR, line[start : start + _LONGEST])
 
     def finish(self):
         if self._rest:
@@ -145,7 +145,7 @@ class LogHandler(_logging.Handler):
         try:
             text = self.format(record)
             for line in text.split("\n"):
-                _log(_level_of(record.levelno), line.encode("utf-8", "replace"))
+                _log_of_script(_level_of(record.levelno), line.encode("utf-8", "replace"))
         except Exception:
             self.handleError(record)
 
@@ -162,25 +162,52 @@ shutdown_callbacks = []
 signal_callbacks = []
 
 
+def _log_stack():
+    for part in _traceback.format_stack()[:-2]:
+        for line in part.rstrip("\n").split("\n"):
+            _log(_INFO, line.encode("utf-8", "replace"))
+
+
 def subscribe_signals(callback):
     # Signals are told to daemon processes alone.
-    _log(6, b"subscription to signals ignored outside of a daemon process")
+    _log(_INFO, b"subscription to signals ignored outside of a daemon process")
     return callback
 
 
 def server_metrics():
-    return None
+    board = _scoreboard() if _settings["server_metrics"] else None
+    if board is None:
+        return None
+    server_limit, thread_limit, running_generation, restart_time, processes = board
+    now = _time.time()
+    return {
+        "server_limit": server_limit,
+        "thread_limit": thread_limit,
+        "running_generation": running_generation,
+        "restart_time": restart_time,
+        "current_time": now,
+        "running_time": int(now - restart_time),
+        "processes": [
+            {
+                "process_num": number,
+                "pid": pid,
+                "generation": generation,
+                "quiescing": quiescing,
+                "workers": [dict(zip(_WORKER, worker)) for worker in workers],
+            }
+            for number, pid, generation, quiescing, workers in processes
+        ],
+    }
 
 
-def process_metrics():
-    return None
-
-
-def request_metrics():
-    return None
+_WORKER = (
+    "thread_num", "generation", "status", "access_count", "bytes_served",
+    "start_time", "stop_time", "last_used", "client", "request", "vhost",
+)
 
 
 def subscribe_events(callback):
+    _measure()
     event_callbacks.append(callback)
     return callback
 
@@ -197,7 +224,7 @@ def _publish(name, **payload):
             if isinstance(answer, dict):
                 payload.update(answer)
         except Exception:
-            _log_exception("WSGI0112: exception in an event callback", *_sys.exc_info())
+            _log_of_callback("an event callback")
     return payload
 
 
@@ -210,8 +237,6 @@ def _join_threads():
 # Data of the requests that run now: by request id, and by thread.
 active_requests = {}
 _by_thread = {}
-# Processor time that a thread had used before its request.
-_used_before = {}
 
 
 def request_data():
@@ -224,8 +249,6 @@ def request_data():
 def _request_begins(environ, application):
     """Answers what is to be called."""
     data = request_data()
-    usage = _resource.getrusage(_resource.RUSAGE_THREAD)
-    _used_before[_get_ident()] = usage.ru_utime, usage.ru_stime
     payload = _publish(
         "request_started",
         request_id=environ["mod_wsgi.request_id"],
@@ -265,19 +288,16 @@ def _request_fails(request_id, kind, value, trace):
     )
 
 
-def _request_ends(facts, status, read, written):
-    """`read` and `written`: count, bytes, seconds."""
-    request_id, thread_id, server_pid, request_start, application_start = facts
-    data = request_data()
-    before = _used_before.pop(_get_ident(), None)
+def _request_ends(facts, status, read, written, used):
+    """`read` and `written`: count, bytes, seconds. `used`: seconds of the processor
+    as user and as system, seconds and number of waits for Python's lock."""
+    request_id, thread_id, request_start, application_start = facts
     now = _time.time()
-    usage = _resource.getrusage(_resource.RUSAGE_THREAD)
-    before = before or (usage.ru_utime, usage.ru_stime)
     _publish(
         "request_finished",
         request_id=request_id,
         thread_id=thread_id,
-        server_pid=server_pid,
+        server_pid=str(_os.getpid()),
         request_start=request_start,
         queue_start=0.0,
         daemon_start=0.0,
@@ -289,11 +309,13 @@ def _request_ends(facts, status, read, written):
         output_writes=written[0],
         output_length=written[1],
         output_time=written[2],
-        cpu_user_time=usage.ru_utime - before[0],
-        cpu_system_time=usage.ru_stime - before[1],
-        cpu_time=usage.ru_utime + usage.ru_stime - sum(before),
+        cpu_user_time=used[0],
+        cpu_system_time=used[1],
+        cpu_time=used[0] + used[1],
+        gil_wait_time=used[2],
+        gil_wait_count=used[3],
         status=status,
-        request_data=data,
+        request_data=_by_thread.get(_get_ident()),
     )
 
 
@@ -303,15 +325,18 @@ def _process_stopping():
         try:
             callback("process_stopping", **payload)
         except Exception:
-            _log_exception("WSGI0112: exception in a shutdown callback", *_sys.exc_info())
+            _log_of_callback("a shutdown callback")
 
 
-def _log_exception(header, kind, value, trace):
-    header = header.replace("Exception", getattr(kind, "__name__", "Exception"), 1)
-    _log(_ERROR, header.encode("utf-8", "replace"))
+def _log_exception(kind, value, trace):
     for part in _traceback.format_exception(kind, value, trace):
         for line in part.rstrip("\n").split("\n"):
             _log(_ERROR, line.encode("utf-8", "replace"))
+
+
+def _log_of_callback(what):
+    _log(_ERROR, f"WSGI0112: exception in {what}".encode())
+    _log_exception(*_sys.exc_info())
 
 
 def _restrict_signal():
@@ -321,26 +346,26 @@ def _restrict_signal():
     def signal(number, handler):
         if _os.getpid() != process:
             return register(number, handler)
-        _log(6, b"callback registration for signal %d ignored" % number)
-        for part in _traceback.format_stack()[:-1]:
-            for line in part.rstrip("\n").split("\n"):
-                _log(6, line.encode("utf-8", "replace"))
+        _log(_INFO, b"callback registration for signal %d ignored" % number)
+        _log_stack()
         return handler
 
     _signal.signal = signal
 
 
-def _add_path(entries):
+def _add_path(folders):
     import site
 
     before = list(_sys.path)
-    for entry in filter(None, entries.split(":")):
-        site.addsitedir(entry)
+    for folder in folders:
+        site.addsitedir(folder)
     new = [entry for entry in _sys.path if entry not in before]
     _sys.path[:] = new + before
 
 
 def _set_up():
+    if _settings["switch_interval"]:
+        _sys.setswitchinterval(_settings["switch_interval"])
     _sys.argv = ["mod_wsgi"]
     _sys.stderr = _stream("stderr")
     if not _settings["one_process"]:
@@ -351,6 +376,8 @@ def _set_up():
             _sys.stdin = _Restricted("sys.stdin")
     if _settings["restrict_signal"]:
         _restrict_signal()
+    if _settings["eggs"]:
+        _os.environ["PYTHON_EGG_CACHE"] = _settings["eggs"]
     if _settings["path"]:
         _add_path(_settings["path"])
     try:

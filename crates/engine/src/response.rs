@@ -10,7 +10,11 @@ use door::{Exchange, List, Pair, Text};
 
 use crate::current;
 use crate::input::Traffic;
-use crate::types::{Handle, Kind, LAST, Methods, bytes_of, guarded, make_handle_type, raise};
+use crate::tls;
+use crate::types::{
+    Handle, Kind, LAST, Methods, bytes_of, guarded, is_text, latin1_of, make_handle_type, raise,
+};
+use crate::world::World;
 
 /// The answer of one request.
 pub(crate) struct Response {
@@ -24,9 +28,8 @@ pub(crate) struct Response {
     pub(crate) gone: bool,
     /// Blocks sent, their bytes, time spent sending.
     pub(crate) traffic: Traffic,
-    /// The module `mod_wsgi` and the request's id, for events; borrowed for the
-    /// request.
-    events: Option<(*mut ffi::PyObject, *mut ffi::PyObject)>,
+    /// The world and the request's id, for events; both outlive the request.
+    pub(crate) events: Option<(*const World, *mut ffi::PyObject)>,
 }
 
 struct Head {
@@ -53,11 +56,12 @@ impl Response {
         self.head.as_ref().map(|head| head.status.as_slice())
     }
 
-    /// Tells subscribers of events when the answer starts.
-    pub(crate) fn tell(&mut self, module: &Object<'_>, request_id: &Object<'_>) {
-        self.events = Some((module.raw(), request_id.raw()));
+    /// Its code.
+    pub(crate) fn code(&self) -> Option<u16> {
+        self.head.as_ref().map(|head| head.code)
     }
 
+    /// Tells subscribers of events that the answer starts.
     fn publish_start(
         &self,
         py: Attached<'_>,
@@ -65,27 +69,22 @@ impl Response {
         headers: *mut ffi::PyObject,
         exception: *mut ffi::PyObject,
     ) -> Result<()> {
-        let Some((module, request_id)) = self.events else { return Ok(()) };
+        let Some((world, request_id)) = self.events else { return Ok(()) };
+        // SAFETY: the world of the call that runs.
+        let world = unsafe { &*world };
+        if !world.own.has_subscribers() {
+            return Ok(());
+        }
+        let exception = if exception.is_null() { none_raw() } else { exception };
         let borrowed = |raw| {
             // SAFETY: S3: arguments of the call that runs, or held by the request.
             unsafe { Object::from_borrowed(py, raw) }
         };
-        let module = borrowed(module)?;
-        let callbacks = module.attribute(c"event_callbacks")?;
-        // SAFETY: S3: a list of the module's own; -1 if it was replaced.
-        if unsafe { ffi::PyList_Size(callbacks.raw()) } <= 0 {
-            // SAFETY: S3: attached.
-            unsafe { ffi::PyErr_Clear() };
-            return Ok(());
-        }
-        let exception = if exception.is_null() { none_raw() } else { exception };
         let arguments =
             [borrowed(request_id)?, borrowed(status)?, borrowed(headers)?, borrowed(exception)?];
         let [request_id, status, headers, exception] = &arguments;
-        module
-            .attribute(c"_response_started")?
-            .call(&[request_id, status, headers, exception])
-            .map(drop)
+        let tell = world.module(py)?.attribute(c"_response_started")?;
+        tell.call(&[request_id, status, headers, exception]).map(drop)
     }
 
     /// Sends a block, the head before the first one.
@@ -214,7 +213,7 @@ impl Response {
             return Err(raise_again(exception));
         }
         self.publish_start(py, status, headers, exception)?;
-        let status = latin1_of(py, status)?;
+        let status = argument(py, status)?;
         let headers = headers_of(py, headers)?;
         let code = wsgi::head::check_status(&status)
             .map_err(|error| raise(Kind::Value, &error.to_string()))?;
@@ -264,17 +263,14 @@ fn raise_again(exception: *mut ffi::PyObject) -> Raised {
     Raised
 }
 
-/// The bytes of a text, one a character.
-fn latin1_of(py: Attached<'_>, object: *mut ffi::PyObject) -> Result<Vec<u8>> {
+/// The bytes of an argument that must be a text, one a character.
+fn argument(py: Attached<'_>, object: *mut ffi::PyObject) -> Result<Vec<u8>> {
     // SAFETY: S3: a live argument.
-    if unsafe { ffi::PyUnicode_Check(object) } == 0 {
-        // SAFETY: S3: as above.
-        let object = unsafe { Object::from_borrowed(py, object) }?;
+    let object = unsafe { Object::from_borrowed(py, object) }?;
+    if !is_text(&object) {
         return Err(raise(Kind::Type, &format!("must be str, not {}", object.type_name())));
     }
-    // SAFETY: S3; a new reference.
-    let bytes = unsafe { Object::from_new(py, ffi::PyUnicode_AsLatin1String(object)) }?;
-    Ok(bytes_of(&bytes).unwrap_or_default().to_vec())
+    latin1_of(&object)
 }
 
 type Headers = Vec<(Vec<u8>, Vec<u8>)>;
@@ -309,7 +305,7 @@ fn headers_of(py: Attached<'_>, list: *mut ffi::PyObject) -> Result<Headers> {
         // SAFETY: S3: two borrowed items.
         let (name, value) =
             unsafe { (ffi::PyTuple_GetItem(item.raw(), 0), ffi::PyTuple_GetItem(item.raw(), 1)) };
-        headers.push((latin1_of(py, name)?, latin1_of(py, value)?));
+        headers.push((argument(py, name)?, argument(py, value)?));
     }
     Ok(headers)
 }
@@ -319,7 +315,7 @@ pub(crate) fn make_type(py: Attached<'_>) -> Result<Object<'_>> {
     make_handle_type(py, c"mod_wsgi.Adapter", &[METHODS.slot()])
 }
 
-static METHODS: Methods<3> = Methods([
+static METHODS: Methods<5> = Methods([
     ffi::PyMethodDef {
         ml_name: c"start_response".as_ptr(),
         ml_meth: ffi::PyMethodDefPointer { PyCFunctionWithKeywords: start_response },
@@ -329,6 +325,18 @@ static METHODS: Methods<3> = Methods([
     ffi::PyMethodDef {
         ml_name: c"write".as_ptr(),
         ml_meth: ffi::PyMethodDefPointer { PyCFunction: write },
+        ml_flags: ffi::METH_O,
+        ml_doc: std::ptr::null(),
+    },
+    ffi::PyMethodDef {
+        ml_name: c"ssl_is_https".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: ssl_is_https },
+        ml_flags: ffi::METH_NOARGS,
+        ml_doc: std::ptr::null(),
+    },
+    ffi::PyMethodDef {
+        ml_name: c"ssl_var_lookup".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: ssl_var_lookup },
         ml_flags: ffi::METH_O,
         ml_doc: std::ptr::null(),
     },
@@ -393,5 +401,30 @@ unsafe extern "C" fn write(
             return Err(raise(Kind::Os, "mod_wsgi client connection closed"));
         }
         crate::types::none(py)
+    })
+}
+
+unsafe extern "C" fn ssl_is_https(
+    object: *mut ffi::PyObject,
+    _none: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| {
+        // SAFETY: a method of our own type.
+        let response = unsafe { Handle::behind::<Response>(object) };
+        let response = response.ok_or_else(|| raise(Kind::Runtime, tls::EXPIRED))?;
+        tls::is_https(py, response.exchange)
+    })
+}
+
+unsafe extern "C" fn ssl_var_lookup(
+    object: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| {
+        // SAFETY: a method of our own type.
+        let response = unsafe { Handle::behind::<Response>(object) };
+        let response = response.ok_or_else(|| raise(Kind::Runtime, tls::EXPIRED))?;
+        // SAFETY: S3: a live argument.
+        tls::variable(py, response.exchange, &unsafe { Object::from_borrowed(py, name) }?)
     })
 }

@@ -6,10 +6,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use cpython::{Attached, Object, Raised, Result, ffi};
+use wsgi::reload::is_stale;
 
-use crate::call;
 use crate::current::{self, level};
+use crate::exception::{self, clear};
 use crate::load::{self, Script};
+use crate::types::{Kind, raise};
 use crate::world::{Kept, World};
 
 /// The module of a script, loaded if it is not or has changed. None means that
@@ -17,31 +19,32 @@ use crate::world::{Kept, World};
 pub(crate) fn module<'py>(
     py: Attached<'py>,
     world: &World,
-    path: &[u8],
-    time: i64,
-    reloading: bool,
+    script: &door::Script<'_>,
 ) -> Option<Object<'py>> {
-    let script = world.scripts.find(path);
-    let mut script = load::wait(py, &script);
-    if let Some(kept) = &script.module {
+    let (path, time) = (script.path.bytes(), script.time);
+    let loaded = world.scripts.find(path);
+    let mut loaded = load::wait(py, &loaded);
+    if let Some(kept) = &loaded.module {
         let module = kept.get(py).ok()?;
-        if !reloading || !(script.time != time || asks_for_reload(py, world, &module, path)) {
+        let is_stale = || {
+            is_stale(loaded.time, Some(time).filter(|time| *time >= 0))
+                || asks_for_reload(py, world, &module, path)
+        };
+        if !script.reloading || !is_stale() {
             return Some(module);
         }
     }
-    let shown = String::from_utf8_lossy(path);
-    let verb = if script.module.is_some() { "Reloading" } else { "Loading" };
-    let place = world.shown();
-    let text = format!("{verb} WSGI script '{shown}' into {place} in embedded mode.");
+    let verb = if loaded.module.is_some() { "Reloading" } else { "Loading" };
+    let (shown, place) = (String::from_utf8_lossy(path), world.place());
+    let text = format!("{verb} WSGI script '{shown}' into {place}.");
     current::log(level::INFO, text.as_bytes());
-    match run(py, path, time) {
+    match run(py, world, path, time) {
         Ok(module) => {
-            *script = Script { module: Some(Kept::new(module)), time };
-            script.module.as_ref()?.get(py).ok()
+            *loaded = Script { module: Some(Kept::new(module)), time };
+            loaded.module.as_ref()?.get(py).ok()
         }
         Err(Raised) => {
-            let header = format!("WSGI0105: script '{shown}' cannot be loaded as a Python module");
-            call::log_exception(py, world, &header);
+            exception::log(py, world, path);
             None
         }
     }
@@ -50,8 +53,7 @@ pub(crate) fn module<'py>(
 /// The module's own `reload_required(path)`. An exception there means no.
 fn asks_for_reload(py: Attached<'_>, world: &World, module: &Object<'_>, path: &[u8]) -> bool {
     let Ok(function) = module.attribute(c"reload_required") else {
-        // SAFETY: S3: attached; the exception is that there is none.
-        unsafe { ffi::PyErr_Clear() };
+        clear(py);
         return false;
     };
     let ask = || -> Result<bool> {
@@ -63,38 +65,67 @@ fn asks_for_reload(py: Attached<'_>, world: &World, module: &Object<'_>, path: &
         }
     };
     ask().unwrap_or_else(|Raised| {
-        call::log_exception(py, world, "WSGI0110: exception in reload_required()");
+        exception::log(py, world, path);
         false
     })
 }
 
-/// Reads, compiles and runs the file as a module of its own name.
-fn run<'py>(py: Attached<'py>, path: &[u8], time: i64) -> Result<Object<'py>> {
+/// Reads, compiles and runs the file as a module of its own name. What keeps it
+/// from that is said in the log; the exception is left set.
+fn run<'py>(py: Attached<'py>, world: &World, path: &[u8], time: i64) -> Result<Object<'py>> {
+    let shown = String::from_utf8_lossy(path);
+    let failed = |text: &str| {
+        current::log(level::ERROR, format!("{}{text}", current::shown()).as_bytes());
+    };
+    let code = compile(py, path).inspect_err(|Raised| {
+        let place = world.place();
+        failed(&format!("WSGI0105: Could not read or compile WSGI script '{shown}' for {place}."));
+    })?;
+    execute(py, world, &code, path, time).inspect_err(|Raised| {
+        // SAFETY: S3: attached, with an exception set.
+        let exits = unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_SystemExit) } != 0;
+        failed(&if exits {
+            format!("WSGI0107: SystemExit exception raised when doing exec of Python script file '{shown}'.")
+        } else {
+            format!("WSGI0109: Unable to execute Python script file '{shown}'.")
+        });
+    })
+}
+
+fn compile<'py>(py: Attached<'py>, path: &[u8]) -> Result<Object<'py>> {
     let file = Path::new(std::ffi::OsStr::from_bytes(path));
     let source = py.detached(|| std::fs::read(file)).map_err(|error| {
         let text = format!("{}: {error}", file.display());
-        crate::types::raise(crate::types::Kind::Os, &text)
+        raise(Kind::Os, &text)
     })?;
-    let source = CString::new(source).map_err(|_| {
-        crate::types::raise(crate::types::Kind::Value, "source code cannot contain null bytes")
-    })?;
-    let name = CString::new(path).map_err(|_| Raised)?;
-    let module_name = CString::new(module_name(path)).map_err(|_| Raised)?;
-    // SAFETY: S3; new references. The code is run as a module, which puts it into
-    // `sys.modules` and sets `__file__`.
+    let source = CString::new(source)
+        .map_err(|_| raise(Kind::Value, "source code cannot contain null bytes"))?;
+    let name = CString::new(path).map_err(|_| raise(Kind::Value, "path has a null byte"))?;
+    // SAFETY: S3; a new reference.
     unsafe {
-        let code = Object::from_new(
-            py,
-            ffi::Py_CompileString(source.as_ptr(), name.as_ptr(), ffi::Py_file_input),
-        )?;
-        forget(&module_name);
-        let module = Object::from_new(
-            py,
-            ffi::PyImport_ExecCodeModuleEx(module_name.as_ptr(), code.raw(), name.as_ptr()),
-        )?;
-        module.set_attribute(c"__mtime__", &Object::integer(py, time)?)?;
-        Ok(module)
+        let code = ffi::Py_CompileString(source.as_ptr(), name.as_ptr(), ffi::Py_file_input);
+        Object::from_new(py, code)
     }
+}
+
+fn execute<'py>(
+    py: Attached<'py>,
+    world: &World,
+    code: &Object<'py>,
+    path: &[u8],
+    time: i64,
+) -> Result<Object<'py>> {
+    let file = CString::new(path).map_err(|_| raise(Kind::Value, "path has a null byte"))?;
+    let name = CString::new(module_name(path, world.case_sensitivity)).map_err(|_| Raised)?;
+    // SAFETY: S3; a new reference. The code is run as a module, which puts it into
+    // `sys.modules` and sets `__file__`.
+    let module = unsafe {
+        forget(&name);
+        let module = ffi::PyImport_ExecCodeModuleEx(name.as_ptr(), code.raw(), file.as_ptr());
+        Object::from_new(py, module)
+    }?;
+    module.set_attribute(c"__mtime__", &Object::integer(py, time)?)?;
+    Ok(module)
 }
 
 /// Takes the old module out of `sys.modules`: the new one starts empty.
@@ -112,6 +143,8 @@ unsafe fn forget(name: &std::ffi::CStr) {
 }
 
 /// `_mod_wsgi_` and the MD5 of the path, as applications may have seen it.
-fn module_name(path: &[u8]) -> String {
-    format!("_mod_wsgi_{:x}", md5::compute(path))
+fn module_name(path: &[u8], case_sensitivity: bool) -> String {
+    let digest =
+        if case_sensitivity { md5::compute(path) } else { md5::compute(path.to_ascii_lowercase()) };
+    format!("_mod_wsgi_{digest:x}")
 }

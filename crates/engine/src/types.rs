@@ -7,12 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use cpython::{Attached, Object, Raised, Result, ffi};
 
 use crate::world::Kept;
-use crate::{current, input, response};
+use crate::{input, response, tls};
 
 /// Types of one interpreter.
 pub(crate) struct Types {
     pub(crate) input: Kept,
     pub(crate) response: Kept,
+    pub(crate) connection: Kept,
 }
 
 impl Types {
@@ -20,6 +21,7 @@ impl Types {
         Ok(Self {
             input: Kept::new(input::make_type(py)?),
             response: Kept::new(response::make_type(py)?),
+            connection: Kept::new(tls::make_type(py)?),
         })
     }
 }
@@ -160,46 +162,31 @@ pub(crate) fn bytes_of<'a>(object: &'a Object<'_>) -> Option<&'a [u8]> {
     }
 }
 
-/// `_log(level, text)`: text is bytes.
-pub(crate) fn log_function(py: Attached<'_>) -> Result<Object<'_>> {
-    // SAFETY: S3: a static definition; a new reference.
+/// A text as UTF-8.
+pub(crate) fn utf8_of<'a>(object: &'a Object<'_>) -> Result<&'a str> {
+    let mut length = 0;
+    // SAFETY: S3: the text of the object, kept by it for as long as it lives; null
+    // with an exception where it is none.
     unsafe {
-        let definition = LOG.0.as_ptr().cast_mut();
-        Object::from_new(
-            py,
-            ffi::PyCFunction_NewEx(definition, std::ptr::null_mut(), std::ptr::null_mut()),
-        )
+        let start = ffi::PyUnicode_AsUTF8AndSize(object.raw(), &raw mut length).cast::<u8>();
+        if start.is_null() {
+            return Err(Raised);
+        }
+        let length = usize::try_from(length).unwrap_or(0);
+        Ok(std::str::from_utf8_unchecked(std::slice::from_raw_parts(start, length)))
     }
 }
 
-static LOG: Methods<2> = Methods([
-    ffi::PyMethodDef {
-        ml_name: c"_log".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: log },
-        ml_flags: ffi::METH_VARARGS,
-        ml_doc: std::ptr::null(),
-    },
-    LAST,
-]);
+/// The bytes of a text in latin-1, if it has such a form.
+pub(crate) fn latin1_of(object: &Object<'_>) -> Result<Vec<u8>> {
+    let py = object.py();
+    // SAFETY: S3; a new reference.
+    let bytes = unsafe { Object::from_new(py, ffi::PyUnicode_AsLatin1String(object.raw())) }?;
+    Ok(bytes_of(&bytes).unwrap_or_default().to_vec())
+}
 
-unsafe extern "C" fn log(
-    _module: *mut ffi::PyObject,
-    arguments: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    guarded(|py| {
-        let mut level: c_int = 0;
-        let mut text: *mut ffi::PyObject = std::ptr::null_mut();
-        // SAFETY: S3: two places for what the format says.
-        let parsed = unsafe {
-            let format = c"iS:_log".as_ptr();
-            ffi::PyArg_ParseTuple(arguments, format, &raw mut level, &raw mut text)
-        };
-        if parsed == 0 {
-            return Err(Raised);
-        }
-        // SAFETY: S3: an argument, alive for the call.
-        let text = unsafe { Object::from_borrowed(py, text) }?;
-        current::log_output(level, bytes_of(&text).unwrap_or_default());
-        none(py)
-    })
+/// Whether it is a text.
+pub(crate) fn is_text(object: &Object<'_>) -> bool {
+    // SAFETY: S3.
+    unsafe { ffi::PyUnicode_Check(object.raw()) != 0 }
 }

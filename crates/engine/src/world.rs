@@ -6,11 +6,14 @@ use std::ffi::{CStr, CString};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use cpython::{Attached, Config, Interpreter, Object, Raised, Result, ffi};
-use door::{Host, Settings};
+use door::{Host, Settings, Text};
+use wsgi::interpreter::{Options, Section, resolve};
 
 use crate::current::{self, level};
+use crate::exception;
 use crate::load::Scripts;
-use crate::types::{self, Types};
+use crate::types::Types;
+use crate::{functions, metrics};
 
 /// One interpreter and what it has of ours.
 pub(crate) struct World {
@@ -20,6 +23,8 @@ pub(crate) struct World {
     pub(crate) interpreter: Interpreter,
     /// Its scripts.
     pub(crate) scripts: Scripts,
+    /// `WSGICaseSensitivity`.
+    pub(crate) case_sensitivity: bool,
     /// Types of our objects in it.
     pub(crate) types: Types,
     /// The module `mod_wsgi`, kept for good.
@@ -108,13 +113,12 @@ struct Process {
 
 static PROCESS: OnceLock<Process> = OnceLock::new();
 
-/// Settings that an interpreter is set up with, owned.
-#[derive(Clone)]
+/// Settings that interpreters are set up with, owned.
 struct Facts {
-    path: Vec<u8>,
-    restrict_stdin: bool,
-    restrict_stdout: bool,
-    restrict_signal: bool,
+    sections: Vec<Section>,
+    eggs: Vec<u8>,
+    server_metrics: bool,
+    case_sensitivity: bool,
     one_process: bool,
     processes: i64,
     threads: i64,
@@ -124,12 +128,47 @@ struct Facts {
     build_date: Vec<u8>,
 }
 
+impl Facts {
+    fn of(settings: &Settings<'_>) -> Self {
+        Self {
+            sections: settings.sections.items().iter().map(section_of).collect(),
+            eggs: settings.eggs.bytes().to_vec(),
+            server_metrics: settings.server_metrics,
+            case_sensitivity: settings.case_sensitivity,
+            one_process: settings.one_process,
+            processes: settings.processes.into(),
+            threads: settings.threads.into(),
+            apache_version: settings.apache_version.map(i64::from),
+            apache_description: settings.apache_description.bytes().to_vec(),
+            mpm_name: settings.mpm_name.bytes().to_vec(),
+            build_date: settings.build_date.bytes().to_vec(),
+        }
+    }
+}
+
+fn section_of(section: &door::Section<'_>) -> Section {
+    let text = |text: Text<'_>| String::from_utf8_lossy(text.bytes()).into_owned();
+    Section {
+        process_group: section.has_process_group.then(|| text(section.process_group)),
+        application_group: section.has_application_group.then(|| text(section.application_group)),
+        options: Options {
+            path: Some(text(section.path)),
+            switch_interval: Some(section.switch_interval).filter(|seconds| *seconds > 0.0),
+            per_interpreter_gil: section.per_interpreter_gil.into(),
+            restrict_stdin: section.restrict_stdin.into(),
+            restrict_stdout: section.restrict_stdout.into(),
+            restrict_signal: section.restrict_signal.into(),
+        },
+    }
+}
+
 /// Starts Python in this process, with its main interpreter set up.
 ///
 /// # Errors
 /// Why it cannot run.
 pub fn start(host: &'static Host, settings: &Settings<'_>) -> std::result::Result<(), String> {
     current::set_host(host);
+    current::log(level::INFO, b"Initializing Python runtime in embedded mode.");
     cpython::start(&Config {
         program: settings.program.bytes().to_vec(),
         home: settings.home.bytes().to_vec(),
@@ -139,20 +178,10 @@ pub fn start(host: &'static Host, settings: &Settings<'_>) -> std::result::Resul
         hash_seed: u32::try_from(settings.hash_seed).ok(),
         name: b"mod_wsgi".to_vec(),
     })?;
-    let facts = Facts {
-        path: settings.path.bytes().to_vec(),
-        restrict_stdin: settings.restrict_stdin,
-        restrict_stdout: settings.restrict_stdout,
-        restrict_signal: settings.restrict_signal,
-        one_process: settings.one_process,
-        processes: settings.processes.into(),
-        threads: settings.threads.into(),
-        apache_version: settings.apache_version.map(i64::from),
-        apache_description: settings.apache_description.bytes().to_vec(),
-        mpm_name: settings.mpm_name.bytes().to_vec(),
-        build_date: settings.build_date.bytes().to_vec(),
-    };
-    let process = PROCESS.get_or_init(|| Process { settings: facts, worlds: Mutex::default() });
+    metrics::start(settings.threads.into());
+    let process =
+        PROCESS.get_or_init(|| Process { settings: Facts::of(settings), worlds: Mutex::default() });
+    current::log(level::INFO, b"Attaching to Python main interpreter in embedded mode.");
     let main = World::set_up(String::new(), Interpreter::main(), &process.settings)?;
     if let Ok(mut worlds) = process.worlds.lock() {
         worlds.insert(String::new(), Arc::new(main));
@@ -179,13 +208,14 @@ pub fn stop(destroy: bool) {
         if world.interpreter != Interpreter::main() {
             current::log(
                 level::INFO,
-                format!("Destroying sub-interpreter '{}'.", world.name).as_bytes(),
+                format!("Destroying sub-interpreter '{}' in embedded mode.", world.name).as_bytes(),
             );
             world.interpreter.end();
         }
     }
-    current::log(level::INFO, b"Terminating Python.");
+    current::log(level::INFO, b"Terminating Python runtime in embedded mode.");
     cpython::stop();
+    current::log(level::INFO, b"Python runtime has shut down in embedded mode.");
 }
 
 impl World {
@@ -198,9 +228,16 @@ impl World {
         if let Some(world) = worlds.get(name) {
             return Some(Arc::clone(world));
         }
-        let text = format!("Creating sub-interpreter '{name}'.");
+        let text = format!("Creating sub-interpreter '{name}' in embedded mode.");
         current::log(level::INFO, text.as_bytes());
-        let interpreter = Interpreter::main().attach(Interpreter::new)?;
+        let own_gil = resolve(&process.settings.sections, EMBEDDED, name).own_gil;
+        let made = Interpreter::main().attach(|py| Interpreter::new(py, own_gil));
+        let interpreter = made
+            .map_err(|why| {
+                let text = format!("sub-interpreter '{name}' cannot be made: {why}");
+                current::log(level::CRITICAL, text.as_bytes());
+            })
+            .ok()?;
         match Self::set_up(name.to_owned(), interpreter, &process.settings) {
             Ok(world) => {
                 let world = Arc::new(world);
@@ -232,6 +269,7 @@ impl World {
                     name: name.clone(),
                     interpreter,
                     scripts: Scripts::default(),
+                    case_sensitivity: facts.case_sensitivity,
                     types,
                     module,
                     own,
@@ -240,7 +278,7 @@ impl World {
                     template,
                 }),
                 Err(Raised) => {
-                    print_exception();
+                    exception::print();
                     Err(format!("interpreter '{name}' cannot be set up"))
                 }
             }
@@ -252,16 +290,16 @@ impl World {
         self.interpreter.attach(|py| {
             let called = self.module(py).and_then(|module| module.attribute(name)?.call(&[]));
             if called.is_err() {
-                print_exception();
+                exception::print();
             }
         });
     }
 
-    /// The interpreter, in words.
-    pub(crate) fn shown(&self) -> String {
+    /// Interpreter and process, in words.
+    pub(crate) fn place(&self) -> String {
         match self.name.as_str() {
-            "" => "main interpreter".to_owned(),
-            name => format!("sub-interpreter '{name}'"),
+            "" => "main interpreter in embedded mode".to_owned(),
+            name => format!("sub-interpreter '{name}' in embedded mode"),
         }
     }
 
@@ -318,12 +356,30 @@ impl World {
         Ok(())
     }
 
+    /// Adds what a script that decides about access is told of versions and places.
+    pub(crate) fn add_versions<'py>(&self, py: Attached<'py>, environ: &Object<'py>) -> Result<()> {
+        let template = self.template.get(py)?;
+        for name in [
+            &b"apache.version"[..],
+            b"mod_wsgi.version",
+            b"mod_wsgi.process_group",
+            b"mod_wsgi.application_group",
+        ] {
+            let key = self.key(py, name)?;
+            environ.set_item(&key, &template.item(&key)?)?;
+        }
+        Ok(())
+    }
+
     /// A fresh environ with all that is the same for every request.
     pub(crate) fn new_environ<'py>(&self, py: Attached<'py>) -> Result<Object<'py>> {
         // SAFETY: S3: a dictionary of this interpreter; a new reference.
         unsafe { Object::from_new(py, ffi::PyDict_Copy(self.template.raw())) }
     }
 }
+
+/// The process group of httpd's own processes.
+const EMBEDDED: &str = "";
 
 /// Keys that are kept: those of CGI and the gateway, and common headers.
 const MOST_KEYS: usize = 512;
@@ -339,8 +395,8 @@ fn make_module<'py>(py: Attached<'py>, name: &str, facts: &Facts) -> Result<Obje
     module.set_attribute(c"application_group", &Object::latin1(py, name.as_bytes())?)?;
     module.set_attribute(c"maximum_processes", &Object::integer(py, facts.processes)?)?;
     module.set_attribute(c"threads_per_process", &Object::integer(py, facts.threads)?)?;
-    module.set_attribute(c"_log", &types::log_function(py)?)?;
-    module.set_attribute(c"_settings", &settings(py, facts)?)?;
+    functions::add_to(&module)?;
+    module.set_attribute(c"_settings", &settings(py, name, facts)?)?;
     // SAFETY: S3; a borrowed reference.
     let names = unsafe { Object::from_borrowed(py, ffi::PyModule_GetDict(module.raw())) }?;
     let source = CString::new(include_str!("mod_wsgi.py")).map_err(|_| Raised)?;
@@ -365,14 +421,28 @@ fn run(py: Attached<'_>, source: &CStr, name: &CStr, names: &Object<'_>) -> Resu
     Ok(())
 }
 
-fn settings<'py>(py: Attached<'py>, facts: &Facts) -> Result<Object<'py>> {
-    // SAFETY: S3; a new reference.
-    let dictionary = unsafe { Object::from_new(py, ffi::PyDict_New()) }?;
+fn settings<'py>(py: Attached<'py>, name: &str, facts: &Facts) -> Result<Object<'py>> {
+    let resolved = resolve(&facts.sections, EMBEDDED, name);
+    let folders = resolved.path.iter().map(|folder| Object::path(py, folder.as_bytes()));
+    let interval = match resolved.switch_interval {
+        // It would be that of everybody who shares the lock.
+        Some(_) if resolved.is_own_interval && !resolved.own_gil => {
+            let text = format!(
+                "WSGI0199: WSGISwitchInterval for application group '{name}' is ignored: its interpreter has no lock of its own."
+            );
+            current::log(level::WARNING, text.as_bytes());
+            0.0
+        }
+        seconds => seconds.unwrap_or(0.0),
+    };
     let items = [
-        ("path", Object::path(py, &facts.path)?),
-        ("restrict_stdin", Object::boolean(py, facts.restrict_stdin)),
-        ("restrict_stdout", Object::boolean(py, facts.restrict_stdout)),
-        ("restrict_signal", Object::boolean(py, facts.restrict_signal)),
+        ("path", Object::list(py, folders)?),
+        ("eggs", Object::path(py, &facts.eggs)?),
+        ("server_metrics", Object::boolean(py, facts.server_metrics)),
+        ("switch_interval", Object::float(py, interval)?),
+        ("restrict_stdin", Object::boolean(py, resolved.restrict_stdin)),
+        ("restrict_stdout", Object::boolean(py, resolved.restrict_stdout)),
+        ("restrict_signal", Object::boolean(py, resolved.restrict_signal)),
         ("one_process", Object::boolean(py, facts.one_process)),
         ("processes", Object::integer(py, facts.processes)?),
         ("threads", Object::integer(py, facts.threads)?),
@@ -381,6 +451,7 @@ fn settings<'py>(py: Attached<'py>, facts: &Facts) -> Result<Object<'py>> {
         ("mpm_name", Object::latin1(py, &facts.mpm_name)?),
         ("build_date", Object::latin1(py, &facts.build_date)?),
     ];
+    let dictionary = Object::dictionary(py)?;
     for (name, value) in &items {
         dictionary.set_item(&Object::latin1(py, name.as_bytes())?, value)?;
     }
@@ -394,8 +465,7 @@ fn make_template<'py>(
     facts: &Facts,
     module: &Object<'py>,
 ) -> Result<Object<'py>> {
-    // SAFETY: S3; a new reference.
-    let template = unsafe { Object::from_new(py, ffi::PyDict_New()) }?;
+    let template = Object::dictionary(py)?;
     let items = [
         ("wsgi.version", numbers(py, &[1, 0])?),
         ("wsgi.multithread", Object::boolean(py, facts.threads != 1)),
@@ -420,11 +490,4 @@ fn make_template<'py>(
 pub(crate) fn numbers<'py>(py: Attached<'py>, numbers: &[i64]) -> Result<Object<'py>> {
     let items = numbers.iter().map(|number| Object::integer(py, *number)).collect::<Result<_>>()?;
     Object::tuple(py, items)
-}
-
-/// Logs the exception that is set, by Python's own means, where ours are not
-/// there yet.
-pub(crate) fn print_exception() {
-    // SAFETY: S3: attached, with an exception set.
-    unsafe { ffi::PyErr_Print() };
 }

@@ -1,6 +1,6 @@
 //! Directives: one record each, from which httpd's table is made.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 
 use crate::pool::Pool;
 use crate::sys;
@@ -84,12 +84,15 @@ pub struct Directive<'c> {
     pub words: Vec<String>,
     /// What stands after each of them, as it is written.
     pub rests: Vec<String>,
+    /// All that stands after its name, as it is written.
+    pub arguments: String,
     /// The server that it stands in.
     pub server: Server,
     /// Memory that lives as long as the configuration.
     pub pool: Pool,
-    /// Whether it stands in a folder, location or file section.
-    pub in_section: bool,
+    /// Whether it stands in an `.htaccess` file, which is read while requests are
+    /// served: the configuration of servers must not change then.
+    pub in_htaccess: bool,
     /// The raw record.
     pub raw: &'c mut sys::cmd_parms,
 }
@@ -103,17 +106,30 @@ impl Directive<'_> {
         let path = unsafe { sys::ap_server_root_relative(self.pool.raw(), text) };
         bytes_of(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
+
+    /// Reads the directives between the lines of a section.
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub fn walk(&mut self) -> Result<(), String> {
+        // SAFETY: S4: httpd's own records.
+        let wrong = unsafe {
+            let section = (*self.raw.directive).first_child;
+            sys::ap_walk_config(section, self.raw, self.raw.context)
+        };
+        if wrong.is_null() { Ok(()) } else { Err(setting_text(wrong)) }
+    }
 }
 
 /// One directive: name, place, help and what it does. `D` is the module's
 /// configuration of a folder.
 pub struct Command<D> {
     /// Its name, as in the configuration.
-    pub name: &'static CStr,
+    pub name: &'static str,
     /// Where it may stand.
     pub scope: Scope,
     /// What httpd shows when its form is wrong.
-    pub help: &'static CStr,
+    pub help: &'static str,
     /// Sets what it says, or answers why not.
     pub apply: fn(&mut Directive<'_>, &mut D) -> Result<(), String>,
 }
@@ -122,16 +138,18 @@ impl<D: 'static> Command<D> {
     /// httpd's table of all directives, ended as it wants it. It stays for the
     /// life of the loaded module.
     #[must_use]
-    pub fn table(commands: &'static [Self]) -> *const sys::command_rec {
+    pub fn table(commands: Vec<Self>) -> *const sys::command_rec {
+        let text = |text: &str| CString::new(text).unwrap_or_default().into_raw().cast_const();
         let mut table: Vec<sys::command_rec> = commands
+            .leak()
             .iter()
             .map(|command| sys::command_rec {
-                name: command.name.as_ptr(),
+                name: text(command.name),
                 func: Some(apply::<D>),
                 cmd_data: std::ptr::from_ref(command).cast_mut().cast(),
                 req_override: command.scope.mask(),
                 args_how: sys::RAW_ARGS,
-                errmsg: command.help.as_ptr(),
+                errmsg: text(command.help),
             })
             .collect();
         table.push(sys::command_rec {
@@ -171,14 +189,16 @@ unsafe extern "C" fn apply<D: 'static>(
                 return wrong;
             }
         }
-        let (words, rests) = words(pool, arguments).into_iter().unzip();
+        let line = arguments;
+        let (words, rests) = words_and_rests(pool, line).into_iter().unzip();
         let mut directive = Directive {
-            name: command.name.to_str().unwrap_or_default(),
+            name: command.name,
             words,
             rests,
+            arguments: setting_text(line),
             server: Server(parms.server),
             pool,
-            in_section: !parms.path.is_null(),
+            in_htaccess: parms.r#override & (sys::RSRC_CONF | sys::ACCESS_CONF) == 0,
             raw: parms,
         };
         match (command.apply)(&mut directive, section) {
@@ -188,8 +208,15 @@ unsafe extern "C" fn apply<D: 'static>(
     })
 }
 
+/// Words of a text, by httpd's own rules for quotes.
+#[must_use]
+pub fn words(pool: Pool, text: &[u8]) -> Vec<String> {
+    let text = pool.copy(text);
+    words_and_rests(pool, text).into_iter().map(|(word, _)| word).collect()
+}
+
 /// Arguments, by httpd's own rules for quotes, and what stands after each.
-fn words(pool: Pool, arguments: *const c_char) -> Vec<(String, String)> {
+fn words_and_rests(pool: Pool, arguments: *const c_char) -> Vec<(String, String)> {
     let mut rest = arguments;
     let mut words = Vec::new();
     loop {
@@ -222,4 +249,25 @@ pub fn is_defined(name: &CStr) -> bool {
 #[must_use]
 pub fn setting_text(text: *const c_char) -> String {
     bytes_of(text).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+}
+
+/// Whether a directive stands somewhere in the configuration, `.htaccess` files
+/// apart.
+#[must_use]
+pub fn is_configured(directive: &CStr) -> bool {
+    // SAFETY: S4: the tree, while httpd starts.
+    is_in_tree(directive, unsafe { sys::ap_conftree })
+}
+
+fn is_in_tree(directive: &CStr, mut node: *const sys::ap_directive_t) -> bool {
+    // SAFETY: S4: the tree's own nodes; a null ends a list.
+    while let Some(entry) = unsafe { node.as_ref() } {
+        let is_it = bytes_of(entry.directive)
+            .is_some_and(|name| name.eq_ignore_ascii_case(directive.to_bytes()));
+        if is_it || is_in_tree(directive, entry.first_child) {
+            return true;
+        }
+        node = entry.next;
+    }
+    false
 }

@@ -13,13 +13,17 @@ mod log;
 mod pool;
 mod regex;
 mod request;
+pub mod scoreboard;
 pub mod sys;
 mod table;
+pub mod tls;
 
-pub use config::{Command, Directive, Scope, Server, is_defined, setting_text};
+pub use config::{
+    Command, Directive, Scope, Server, is_configured, is_defined, setting_text, words,
+};
 pub use door::{Failed, enter};
 pub use log::{Level, log_to_main, log_to_process};
 pub use pool::Pool;
 pub use regex::Regex;
 pub use request::{ClientGone, Request};
-pub use table::Table;
+pub use table::{Table, text};

@@ -1,7 +1,7 @@
 //! APR's pools: memory that lives as long as a request, a connection or a
 //! configuration.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr::NonNull;
 
 use crate::sys;
@@ -31,6 +31,23 @@ impl Pool {
     pub fn copy(self, bytes: &[u8]) -> *mut c_char {
         // SAFETY: S2; APR copies that many bytes and adds the NUL.
         unsafe { sys::apr_pstrmemdup(self.raw(), bytes.as_ptr().cast(), bytes.len()) }
+    }
+
+    /// Registers an authentication or authorisation provider, for as long as the pool
+    /// lives.
+    pub fn register_provider<T>(self, group: &CStr, name: &CStr, provider: *const T) {
+        // SAFETY: S2, S4: httpd copies the names; the provider is a static of the
+        // module's.
+        unsafe {
+            sys::ap_register_auth_provider(
+                self.raw(),
+                group.as_ptr(),
+                name.as_ptr(),
+                c"0".as_ptr(),
+                provider.cast(),
+                sys::AP_AUTH_INTERNAL_PER_CONF,
+            );
+        }
     }
 
     /// Gives the pool a value of ours to keep; it is dropped with the pool.

@@ -241,6 +241,129 @@ impl<'r> Request<'r> {
         }
     }
 
+    /// Whether the variables of CGI must be httpd's own: what `CGIPassAuth`,
+    /// `CGIVar` and internal redirects do to them is known to httpd alone.
+    #[must_use]
+    pub fn needs_httpd_variables(self) -> bool {
+        let record = self.record();
+        !record.prev.is_null()
+            || !record.htaccess.is_null()
+            || self.headers_in().get(c"Authorization").is_some()
+            || self.headers_in().get(c"Proxy-Authorization").is_some()
+    }
+
+    /// The target as the client sent it: `REQUEST_URI`.
+    #[must_use]
+    pub fn target(self) -> &'r [u8] {
+        let line = bytes_of(self.record().the_request).unwrap_or_default();
+        let words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+        words.into_iter().nth(1).unwrap_or_default()
+    }
+
+    /// What follows the question mark.
+    #[must_use]
+    pub fn query(self) -> &'r [u8] {
+        bytes_of(self.record().args).unwrap_or_default()
+    }
+
+    /// Version of the protocol.
+    #[must_use]
+    pub fn protocol(self) -> &'r [u8] {
+        bytes_of(self.record().protocol).unwrap_or_default()
+    }
+
+    /// Scheme of its URL.
+    #[must_use]
+    pub fn scheme(self) -> &'r [u8] {
+        // SAFETY: S1.
+        bytes_of(unsafe { sys::ap_run_http_scheme(self.raw()) }).unwrap_or_default()
+    }
+
+    /// Folder of the documents.
+    #[must_use]
+    pub fn document_root(self) -> &'r [u8] {
+        // SAFETY: S1.
+        bytes_of(unsafe { sys::ap_document_root(self.raw()) }).unwrap_or_default()
+    }
+
+    /// Prefix and folder of the alias that it came by.
+    #[must_use]
+    pub fn context(self) -> (&'r [u8], &'r [u8]) {
+        // SAFETY: S1.
+        let (prefix, root) = unsafe {
+            (sys::ap_context_prefix(self.raw()), sys::ap_context_document_root(self.raw()))
+        };
+        (bytes_of(prefix).unwrap_or_default(), bytes_of(root).unwrap_or_default())
+    }
+
+    /// What httpd calls itself, as `ServerTokens` has it.
+    #[must_use]
+    pub fn banner(self) -> &'r [u8] {
+        // SAFETY: S5: a text of httpd's own.
+        bytes_of(unsafe { sys::ap_get_server_banner() }).unwrap_or_default()
+    }
+
+    /// The line under pages of httpd's own, as `ServerSignature` has it.
+    #[must_use]
+    pub fn signature(self) -> &'r [u8] {
+        // SAFETY: S1.
+        bytes_of(unsafe { sys::ap_psignature(c"".as_ptr(), self.raw()) }).unwrap_or_default()
+    }
+
+    /// `ServerAdmin`.
+    #[must_use]
+    pub fn server_admin(self) -> &'r [u8] {
+        // SAFETY: S1, S5.
+        bytes_of(unsafe { (*self.record().server).server_admin }).unwrap_or_default()
+    }
+
+    /// Name of the server for URLs, escaped as httpd does for CGI.
+    #[must_use]
+    pub fn escaped_server_name(self) -> &'r [u8] {
+        // SAFETY: S1, S2.
+        let name = unsafe { sys::ap_get_server_name_for_url(self.raw()) };
+        let name = bytes_of(name).unwrap_or_default();
+        if !name.iter().any(|byte| matches!(byte, b'<' | b'>' | b'&' | b'"')) {
+            return name;
+        }
+        let text = self.pool().copy(name);
+        // SAFETY: S2.
+        bytes_of(unsafe { sys::ap_escape_html2(self.pool().raw(), text, 0) }).unwrap_or_default()
+    }
+
+    /// Address of the client, and port of its connection.
+    #[must_use]
+    pub fn client(self) -> (&'r [u8], u16) {
+        let record = self.record();
+        // SAFETY: S1: a connection is never without its client's address.
+        let port = unsafe { (*(*record.connection).client_addr).port };
+        (bytes_of(record.useragent_ip).unwrap_or_default(), port)
+    }
+
+    /// Name of the client's host, where `HostnameLookups` found one.
+    #[must_use]
+    pub fn client_host(self) -> Option<&'r [u8]> {
+        // SAFETY: S1.
+        let host = unsafe {
+            sys::ap_get_useragent_host(self.raw(), sys::REMOTE_HOST, std::ptr::null_mut())
+        };
+        bytes_of(host)
+    }
+
+    /// The user that httpd knows, and how it knows.
+    #[must_use]
+    pub fn user(self) -> (Option<&'r [u8]>, Option<&'r [u8]>) {
+        let record = self.record();
+        (bytes_of(record.user), bytes_of(record.ap_auth_type))
+    }
+
+    /// Sets the user.
+    pub fn set_user(self, name: &[u8]) {
+        let name = self.pool().copy(name);
+        // SAFETY: S1, S2.
+        unsafe { (*self.raw()).user = name };
+    }
+
     /// Name and port of the server, as `UseCanonicalName` has them.
     #[must_use]
     pub fn server_name(self) -> (&'r [u8], u16) {
@@ -342,16 +465,24 @@ impl<'r> Request<'r> {
         })
     }
 
-    /// Passes a part of an open file on; the descriptor stays the caller's.
+    /// Passes a part of an open file on; the descriptor stays the caller's. The
+    /// kernel may send it by itself, if `sendfile` and httpd allow that.
     ///
     /// # Errors
     /// When the client has gone or the file cannot be sent.
-    pub fn send_file(self, descriptor: c_int, start: i64, length: i64) -> Result<(), ClientGone> {
+    pub fn send_file(
+        self,
+        descriptor: c_int,
+        start: i64,
+        length: i64,
+        sendfile: bool,
+    ) -> Result<(), ClientGone> {
         let mut descriptor = descriptor;
         let mut file = std::ptr::null_mut();
         let pool = self.pool().raw();
+        let flags = if sendfile { sys::APR_FOPEN_SENDFILE_ENABLED } else { 0 };
         // SAFETY: S1, S2; APR wraps the number and closes nothing.
-        let made = unsafe { sys::apr_os_file_put(&raw mut file, &raw mut descriptor, 0, pool) };
+        let made = unsafe { sys::apr_os_file_put(&raw mut file, &raw mut descriptor, flags, pool) };
         if made != sys::APR_SUCCESS {
             return Err(ClientGone);
         }

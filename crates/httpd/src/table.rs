@@ -61,7 +61,16 @@ impl<'r> Table<'r> {
     }
 }
 
-/// The bytes of a C text, if there is one.
+/// The bytes of a C text that httpd lends to a callback.
+///
+/// # Safety
+/// Null, or a text that ends in NUL and lives for all of `'r` (S1).
+#[must_use]
+pub unsafe fn text<'r>(text: *const c_char) -> Option<&'r [u8]> {
+    bytes_of(text)
+}
+
+/// The bytes of a C text of httpd's, if there is one.
 pub(crate) fn bytes_of<'r>(text: *const c_char) -> Option<&'r [u8]> {
     if text.is_null() {
         return None;

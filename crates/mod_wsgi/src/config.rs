@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use httpd::Regex;
 use wsgi::group::Name;
+use wsgi::interpreter::{Options, Section};
 use wsgi::options::MapHead;
 use wsgi::proxy::{Header, Network};
 
@@ -13,21 +14,38 @@ use wsgi::proxy::{Header, Network};
 pub(crate) struct ServerConfig {
     /// In the order in which they are tried: a virtual host's before the main
     /// server's.
-    pub(crate) aliases: Vec<Alias>,
+    pub(crate) aliases: Vec<Script>,
     /// `WSGIImportScript`, each of its own server alone.
-    pub(crate) import_scripts: Vec<Alias>,
+    pub(crate) import_scripts: Vec<Script>,
+    /// Whether a script here runs in httpd's own processes by its nature: one that
+    /// decides about requests, or an import script.
+    pub(crate) needs_python: bool,
+    /// What only the main server has.
+    pub(crate) global: GlobalConfig,
+}
+
+/// What only the main server has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GlobalConfig {
     /// `WSGIRestrictEmbedded`.
     pub(crate) restrict_embedded: Option<bool>,
-    /// How Python is started; the main server's is the one that counts.
+    /// `WSGICaseSensitivity`.
+    pub(crate) case_sensitivity: Option<bool>,
+    /// `WSGIServerMetrics`.
+    pub(crate) server_metrics: Option<bool>,
+    /// `WSGITelemetryOptions`, `WSGITelemetryService`, `WSGISlowRequests`: read, not
+    /// served.
+    pub(crate) has_telemetry: bool,
+    /// How Python is started.
     pub(crate) python: PythonConfig,
 }
 
-/// `WSGIScriptAlias`, `WSGIScriptAliasMatch`, `WSGIHandlerScript` or
-/// `WSGIImportScript`.
+/// A script, by whichever directive it is named.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Alias {
-    /// URL path, text of `regex`, or name of the handler.
-    pub(crate) url: String,
+pub(crate) struct Script {
+    /// URL path, text of `regex`, or name of the handler; empty for scripts that are
+    /// not asked for by name.
+    pub(crate) name: String,
     /// Of `WSGIScriptAliasMatch`.
     pub(crate) regex: Option<Regex>,
     /// File or folder.
@@ -43,12 +61,12 @@ pub(crate) struct Alias {
 }
 
 /// How Python is started.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct PythonConfig {
     /// `WSGIPythonHome`.
     pub(crate) home: Option<String>,
-    /// `WSGIPythonPath`.
-    pub(crate) path: Option<String>,
+    /// `WSGIPythonEggs`.
+    pub(crate) eggs: Option<String>,
     /// `WSGIPythonWarnings`.
     pub(crate) warnings: Vec<String>,
     /// `WSGIPythonOptimize`.
@@ -59,44 +77,103 @@ pub(crate) struct PythonConfig {
     pub(crate) hash_seed: Option<u32>,
     /// `WSGIDestroyInterpreter`.
     pub(crate) destroy_interpreter: Option<bool>,
-    /// `WSGIRestrictStdin`.
-    pub(crate) restrict_stdin: Option<bool>,
-    /// `WSGIRestrictStdout`.
-    pub(crate) restrict_stdout: Option<bool>,
-    /// `WSGIRestrictSignal`.
-    pub(crate) restrict_signal: Option<bool>,
+    /// `WSGIFreeThreading On`, outside of sections for an application group and in one.
+    pub(crate) free_threading: [bool; 2],
+    /// What holds for interpreters: outside of sections, then each
+    /// `<WSGIInterpreterOptions>` in order.
+    pub(crate) sections: Vec<Section>,
+    /// The section that is being read.
+    pub(crate) open_section: Option<usize>,
 }
 
-/// Configuration of a folder, location or file, or of all of a server.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DirectoryConfig {
+impl Default for PythonConfig {
+    fn default() -> Self {
+        Self {
+            home: None,
+            eggs: None,
+            warnings: Vec::new(),
+            optimize: None,
+            dont_write_bytecode: None,
+            hash_seed: None,
+            destroy_interpreter: None,
+            free_threading: [false; 2],
+            sections: vec![Section::default()],
+            open_section: None,
+        }
+    }
+}
+
+impl PythonConfig {
+    /// Options of the section that is being read, else those outside of sections.
+    pub(crate) fn options(&mut self) -> &mut Options {
+        &mut self.sections[self.open_section.unwrap_or(0)].options
+    }
+}
+
+/// Declares the configuration of a folder, and how an inner one is laid over it:
+/// what it says has the word.
+macro_rules! directory_config {
+    ($($(#[$meta:meta])* $field:ident: $type:ty,)*) => {
+        /// Configuration of a folder, location or file, or of all of a server.
+        #[derive(Clone, Debug, Default)]
+        pub(crate) struct DirectoryConfig {
+            $($(#[$meta])* pub(crate) $field: Option<$type>,)*
+            /// `WSGIHandlerScript`, by the handler's name.
+            pub(crate) handler_scripts: BTreeMap<String, Script>,
+        }
+
+        impl DirectoryConfig {
+            /// This configuration with an inner one laid over it.
+            pub(crate) fn with(&self, inner: &Self) -> Self {
+                let mut handler_scripts = self.handler_scripts.clone();
+                handler_scripts.extend(inner.handler_scripts.clone());
+                Self {
+                    $($field: inner.$field.as_ref().or(self.$field.as_ref()).cloned(),)*
+                    handler_scripts,
+                }
+            }
+        }
+    };
+}
+
+directory_config! {
     /// `WSGIProcessGroup`.
-    pub(crate) process_group: Option<String>,
+    process_group: String,
     /// `WSGITrustedProxyHeaders`.
-    pub(crate) trusted_headers: Option<Vec<Header>>,
+    trusted_headers: Vec<Header>,
     /// `WSGITrustedProxies`.
-    pub(crate) trusted_proxies: Option<Vec<Network>>,
-    /// `WSGIHandlerScript`, by the handler's name.
-    pub(crate) handler_scripts: BTreeMap<String, Alias>,
+    trusted_proxies: Vec<Network>,
     /// `WSGIRestrictProcess`.
-    pub(crate) restrict_process: Option<Vec<String>>,
+    restrict_process: Vec<String>,
     /// `WSGIApplicationGroup`.
-    pub(crate) application_group: Option<String>,
+    application_group: String,
     /// `WSGICallableObject`.
-    pub(crate) callable: Option<String>,
+    callable: String,
     /// `WSGIPassAuthorization`.
-    pub(crate) pass_authorization: Option<bool>,
+    pass_authorization: bool,
+    /// `WSGIPassApacheRequest`.
+    pass_apache_request: bool,
     /// `WSGIScriptReloading`.
-    pub(crate) script_reloading: Option<bool>,
+    script_reloading: bool,
     /// `WSGIChunkedRequest`.
-    pub(crate) chunked_request: Option<bool>,
+    chunked_request: bool,
     /// `WSGIMapHEADToGET`.
-    pub(crate) map_head: Option<MapHead>,
+    map_head: MapHead,
+    /// `WSGIEnableSendfile`.
+    enable_sendfile: bool,
+    /// `WSGIDispatchScript`.
+    dispatch_script: Script,
+    /// `WSGIAccessScript`.
+    access_script: Script,
+    /// `WSGIAuthUserScript`.
+    user_script: Script,
+    /// `WSGIAuthGroupScript`.
+    group_script: Script,
 }
 
-impl Alias {
-    /// The application group that its script can be loaded into before any
-    /// request: both groups must be fixed, and the process be httpd's own.
+impl Script {
+    /// The application group that it can be loaded into before any request: both
+    /// groups must be fixed, and the process be httpd's own.
     pub(crate) fn preloads_into(&self) -> Option<&str> {
         let process_group = self.process_group.as_deref()?;
         let application_group = self.application_group.as_deref()?;
@@ -113,45 +190,11 @@ impl Alias {
 impl ServerConfig {
     /// The configuration of a virtual host below the main server's.
     pub(crate) fn with(&self, host: &Self) -> Self {
-        let aliases = host.aliases.iter().chain(&self.aliases).cloned().collect();
-        let restrict_embedded = self.restrict_embedded;
-        let import_scripts = host.import_scripts.clone();
-        Self { aliases, import_scripts, restrict_embedded, python: self.python.clone() }
-    }
-}
-
-impl DirectoryConfig {
-    /// This configuration with an inner one laid over it.
-    pub(crate) fn with(&self, inner: &Self) -> Self {
-        let text = |inner: &Option<String>, outer: &Option<String>| {
-            inner.as_ref().or(outer.as_ref()).cloned()
-        };
-        let mut handler_scripts = self.handler_scripts.clone();
-        handler_scripts.extend(inner.handler_scripts.clone());
         Self {
-            process_group: text(&inner.process_group, &self.process_group),
-            trusted_headers: inner
-                .trusted_headers
-                .as_ref()
-                .or(self.trusted_headers.as_ref())
-                .cloned(),
-            trusted_proxies: inner
-                .trusted_proxies
-                .as_ref()
-                .or(self.trusted_proxies.as_ref())
-                .cloned(),
-            handler_scripts,
-            restrict_process: inner
-                .restrict_process
-                .as_ref()
-                .or(self.restrict_process.as_ref())
-                .cloned(),
-            application_group: text(&inner.application_group, &self.application_group),
-            callable: text(&inner.callable, &self.callable),
-            pass_authorization: inner.pass_authorization.or(self.pass_authorization),
-            script_reloading: inner.script_reloading.or(self.script_reloading),
-            chunked_request: inner.chunked_request.or(self.chunked_request),
-            map_head: inner.map_head.or(self.map_head),
+            aliases: host.aliases.iter().chain(&self.aliases).cloned().collect(),
+            import_scripts: host.import_scripts.clone(),
+            needs_python: host.needs_python,
+            global: self.global.clone(),
         }
     }
 }

@@ -1,250 +1,251 @@
-//! The directives, each a record: name, where it may stand, help, what it does.
+//! What each directive does. Name, place and help stand in `wsgi::directive`.
 
 use httpd::{Command, Directive, Regex, Scope};
+use wsgi::directive::{self, Context};
+use wsgi::interpreter::Section;
 use wsgi::options;
 use wsgi::proxy::{Header, Network};
 
-use crate::config::{Alias, DirectoryConfig, PythonConfig, ServerConfig};
+use crate::config::{DirectoryConfig, GlobalConfig, PythonConfig, Script, ServerConfig};
 
-/// All of them.
-pub(crate) const ALL: &[Command<DirectoryConfig>] = &[
-    Command {
-        name: c"WSGIScriptAlias",
-        scope: Scope::Server,
-        help: c"Map a URL prefix to a script file, or to a folder of scripts.",
-        apply: script_alias,
-    },
-    Command {
-        name: c"WSGIScriptAliasMatch",
-        scope: Scope::Server,
-        help: c"Map URLs that match a regular expression to scripts.",
-        apply: script_alias,
-    },
-    Command {
-        name: c"WSGIImportScript",
-        scope: Scope::Server,
-        help: c"Load a script when a process starts.",
-        apply: import_script,
-    },
-    Command {
-        name: c"WSGIHandlerScript",
-        scope: Scope::Directory,
-        help: c"Define a handler that is a Python file.",
-        apply: handler_script,
-    },
-    Command {
-        name: c"WSGITrustedProxyHeaders",
-        scope: Scope::FileInfo,
-        help: c"Headers of front ends that may rewrite the environ.",
-        apply: |directive, section| {
-            // Unknown names are no error: they trust nothing.
-            let headers = directive.words.iter().filter_map(|word| Header::parse(word));
-            section.trusted_headers.get_or_insert_default().extend(headers);
-            Ok(())
-        },
-    },
-    Command {
-        name: c"WSGITrustedProxies",
-        scope: Scope::FileInfo,
-        help: c"Addresses and networks of front ends.",
-        apply: |directive, section| {
-            for word in &directive.words {
-                let network = Network::parse(word)?;
-                section.trusted_proxies.get_or_insert_default().push(network);
+/// All of them, for httpd's table.
+pub(crate) fn all() -> Vec<Command<DirectoryConfig>> {
+    let command = |record: &'static directive::Directive| Command {
+        name: record.name,
+        scope: scope_of(record.context),
+        help: record.help,
+        apply,
+    };
+    directive::ALL.iter().map(command).collect()
+}
+
+fn scope_of(context: Context) -> Scope {
+    match context {
+        Context::Global | Context::Interpreter => Scope::Global,
+        Context::Server => Scope::Server,
+        Context::Directory => Scope::Directory,
+        Context::FileInfo => Scope::FileInfo,
+        Context::AuthConfig => Scope::AuthConfig,
+    }
+}
+
+type Apply = fn(&Directive<'_>, &mut DirectoryConfig) -> Result<(), String>;
+
+/// What each record does, in the order of the records.
+const ALL: &[(&str, Apply)] = &[
+    ("WSGIScriptAlias", script_alias),
+    ("WSGIScriptAliasMatch", script_alias),
+    ("WSGIHandlerScript", handler_script),
+    ("WSGIImportScript", import_script),
+    ("WSGIDispatchScript", |directive, section| {
+        set_script(directive, "dispatch", &mut section.dispatch_script)
+    }),
+    ("WSGICallableObject", |directive, section| set_text(directive, &mut section.callable)),
+    ("WSGIDaemonProcess", daemon_process),
+    ("WSGIProcessGroup", |directive, section| set_text(directive, &mut section.process_group)),
+    ("WSGIApplicationGroup", |directive, section| {
+        set_text(directive, &mut section.application_group)
+    }),
+    ("WSGIRestrictProcess", |directive, section| {
+        section.restrict_process = Some(directive.words.clone());
+        Ok(())
+    }),
+    ("WSGIRestrictEmbedded", |directive, _| {
+        set_global(directive, |global| &mut global.restrict_embedded)
+    }),
+    ("WSGISocketPrefix", |directive, _| {
+        let prefix = one(directive)?;
+        match directive.path(prefix) {
+            Some(_) => Ok(()),
+            None => Err(format!("Invalid WSGISocketPrefix '{prefix}'.")),
+        }
+    }),
+    ("WSGISocketRotation", check_flag),
+    ("WSGIAcceptMutex", accept_mutex),
+    ("<WSGIInterpreterOptions", interpreter_options),
+    ("WSGIPythonHome", |directive, _| {
+        let home = path_of(directive, one(directive)?);
+        python(directive)?.home = Some(home);
+        Ok(())
+    }),
+    ("WSGIPythonPath", |directive, _| {
+        python(directive)?.options().path = Some(one(directive)?.to_owned());
+        Ok(())
+    }),
+    ("WSGIPythonEggs", |directive, _| {
+        python(directive)?.eggs = Some(path_of(directive, one(directive)?));
+        Ok(())
+    }),
+    ("WSGIPythonOptimize", |directive, _| {
+        let text = one(directive)?;
+        let level = text.parse::<i32>().map_err(|_| {
+            format!("WSGIPythonOptimize must be a whole number, but is \"{text}\".")
+        })?;
+        python(directive)?.optimize = Some(level);
+        Ok(())
+    }),
+    ("WSGIPythonWarnings", |directive, _| {
+        python(directive)?.warnings.push(one(directive)?.to_owned());
+        Ok(())
+    }),
+    ("WSGIDontWriteBytecode", |directive, _| {
+        python(directive)?.dont_write_bytecode = Some(flag(directive)?);
+        Ok(())
+    }),
+    ("WSGIPythonHashSeed", |directive, _| {
+        // `random` is Python's own default: no seed at all.
+        python(directive)?.hash_seed = match one(directive)? {
+            "random" => None,
+            number => Some(number.parse().map_err(|_| SEED.to_owned())?),
+        };
+        Ok(())
+    }),
+    ("WSGISwitchInterval", |directive, _| {
+        let text = one(directive)?;
+        let seconds = options::decimal_seconds(text).filter(|seconds| *seconds > 0.0);
+        python(directive)?.options().switch_interval = Some(seconds.ok_or_else(|| {
+            format!("WSGISwitchInterval must be a positive number of seconds, but is \"{text}\".")
+        })?);
+        Ok(())
+    }),
+    ("WSGIPerInterpreterGIL", |directive, _| {
+        python(directive)?.options().per_interpreter_gil = Some(flag(directive)?);
+        Ok(())
+    }),
+    ("WSGIFreeThreading", |directive, _| {
+        let python = python(directive)?;
+        let is_narrow = python
+            .open_section
+            .is_some_and(|open| python.sections[open].application_group.is_some());
+        python.free_threading[usize::from(is_narrow)] |= flag(directive)?;
+        Ok(())
+    }),
+    ("WSGIDestroyInterpreter", |directive, _| {
+        python(directive)?.destroy_interpreter = Some(flag(directive)?);
+        Ok(())
+    }),
+    ("WSGIRestrictStdin", |directive, _| {
+        python(directive)?.options().restrict_stdin = Some(flag(directive)?);
+        Ok(())
+    }),
+    ("WSGIRestrictStdout", |directive, _| {
+        python(directive)?.options().restrict_stdout = Some(flag(directive)?);
+        Ok(())
+    }),
+    ("WSGIRestrictSignal", |directive, _| {
+        python(directive)?.options().restrict_signal = Some(flag(directive)?);
+        Ok(())
+    }),
+    ("WSGICaseSensitivity", |directive, _| {
+        set_global(directive, |global| &mut global.case_sensitivity)
+    }),
+    ("WSGIVerboseDebugging", check_flag),
+    ("WSGILazyInitialization", |directive, section| {
+        check_flag(directive, section)?;
+        httpd::log_to_process(
+            httpd::Level::Warning,
+            "WSGILazyInitialization has no effect: Python starts in the child processes.",
+        );
+        Ok(())
+    }),
+    ("WSGIPassAuthorization", |directive, section| {
+        set_flag(directive, &mut section.pass_authorization)
+    }),
+    ("WSGIScriptReloading", |directive, section| {
+        set_flag(directive, &mut section.script_reloading)
+    }),
+    ("WSGIErrorOverride", check_flag),
+    ("WSGIChunkedRequest", |directive, section| set_flag(directive, &mut section.chunked_request)),
+    ("WSGIMapHEADToGET", |directive, section| {
+        section.map_head = Some(options::MapHead::parse(one(directive)?)?);
+        Ok(())
+    }),
+    ("WSGIIgnoreActivity", check_flag),
+    ("WSGIEnableSendfile", |directive, section| set_flag(directive, &mut section.enable_sendfile)),
+    ("WSGIPassApacheRequest", |directive, section| {
+        set_flag(directive, &mut section.pass_apache_request)
+    }),
+    ("WSGITrustedProxyHeaders", |directive, section| {
+        // Unknown names are no error: they trust nothing.
+        let headers = directive.words.iter().filter_map(|word| Header::parse(word));
+        section.trusted_headers.get_or_insert_default().extend(headers);
+        Ok(())
+    }),
+    ("WSGITrustedProxies", |directive, section| {
+        for word in &directive.words {
+            let network = Network::parse(word)?;
+            section.trusted_proxies.get_or_insert_default().push(network);
+        }
+        Ok(())
+    }),
+    ("WSGIAccessScript", |directive, section| {
+        set_script(directive, "access", &mut section.access_script)
+    }),
+    ("WSGIAuthUserScript", |directive, section| {
+        set_script(directive, "auth user", &mut section.user_script)
+    }),
+    ("WSGIAuthGroupScript", |directive, section| {
+        set_script(directive, "auth group", &mut section.group_script)
+    }),
+    ("WSGIGroupAuthoritative", check_flag),
+    ("WSGIServerMetrics", |directive, _| {
+        set_global(directive, |global| &mut global.server_metrics)
+    }),
+    ("WSGITelemetryService", telemetry_service),
+    ("WSGISlowRequests", |directive, _| {
+        let text = one(directive)?;
+        match options::decimal_seconds(text) {
+            Some(_) => Ok(()),
+            None => {
+                Err(format!("WSGISlowRequests threshold must be non-negative, but is \"{text}\"."))
             }
-            Ok(())
-        },
-    },
-    Command {
-        name: c"WSGIDaemonProcess",
-        scope: Scope::Server,
-        help: c"Define a group of daemon processes; they are checked, not served yet.",
-        apply: daemon_process,
-    },
-    Command {
-        name: c"WSGIProcessGroup",
-        scope: Scope::Directory,
-        help: c"Name of the daemon process group that runs the application.",
-        apply: |directive, section| set_text(directive, &mut section.process_group),
-    },
-    Command {
-        name: c"WSGIApplicationGroup",
-        scope: Scope::Directory,
-        help: c"Name of the interpreter that the application runs in.",
-        apply: |directive, section| set_text(directive, &mut section.application_group),
-    },
-    Command {
-        name: c"WSGICallableObject",
-        scope: Scope::FileInfo,
-        help: c"Name of what is called in the script.",
-        apply: |directive, section| set_text(directive, &mut section.callable),
-    },
-    Command {
-        name: c"WSGIPassAuthorization",
-        scope: Scope::FileInfo,
-        help: c"Whether applications see the Authorization header.",
-        apply: |directive, section| set_flag(directive, &mut section.pass_authorization),
-    },
-    Command {
-        name: c"WSGIScriptReloading",
-        scope: Scope::FileInfo,
-        help: c"Whether a changed script is loaded again.",
-        apply: |directive, section| set_flag(directive, &mut section.script_reloading),
-    },
-    Command {
-        name: c"WSGIChunkedRequest",
-        scope: Scope::FileInfo,
-        help: c"Whether chunked request bodies are accepted.",
-        apply: |directive, section| set_flag(directive, &mut section.chunked_request),
-    },
-    Command {
-        name: c"WSGIMapHEADToGET",
-        scope: Scope::FileInfo,
-        help: c"Whether applications see HEAD requests as GET.",
-        apply: |directive, section| {
-            let [text] = one(directive)?;
-            section.map_head = Some(options::MapHead::parse(text)?);
-            Ok(())
-        },
-    },
-    Command {
-        name: c"WSGIPythonHome",
-        scope: Scope::Global,
-        help: c"Python installation or virtual environment.",
-        apply: |directive, _| {
-            let [text] = one(directive)?;
-            let path = directive.path(text).unwrap_or_else(|| text.clone());
-            python(directive)?.home = Some(path);
-            Ok(())
-        },
-    },
-    Command {
-        name: c"WSGIPythonPath",
-        scope: Scope::Global,
-        help: c"Folders for modules, separated by colons.",
-        apply: |directive, _| {
-            let [text] = one(directive)?;
-            let text = text.clone();
-            python(directive)?.path = Some(text);
-            Ok(())
-        },
-    },
-    Command {
-        name: c"WSGIPythonWarnings",
-        scope: Scope::Global,
-        help: c"A warning filter, as after Python's -W.",
-        apply: |directive, _| {
-            let [text] = one(directive)?;
-            let text = text.clone();
-            python(directive)?.warnings.push(text);
-            Ok(())
-        },
-    },
-    Command {
-        name: c"WSGIPythonOptimize",
-        scope: Scope::Global,
-        help: c"Level of optimisation: 0, 1 or 2.",
-        apply: |directive, _| {
-            let [text] = one(directive)?;
-            let level = text.parse::<i32>().map_err(|_| {
-                format!("WSGIPythonOptimize must be a whole number, but is \"{text}\".")
-            })?;
-            python(directive)?.optimize = Some(level);
-            Ok(())
-        },
-    },
-    Command {
-        name: c"WSGIPythonHashSeed",
-        scope: Scope::Global,
-        help: c"Seed of hashes: random, or a number.",
-        apply: |directive, _| {
-            let [text] = one(directive)?;
-            // `random` is Python's own default: no seed at all.
-            let seed = match text.as_str() {
-                "random" => None,
-                number => Some(number.parse().map_err(|_| SEED.to_owned())?),
-            };
-            python(directive)?.hash_seed = seed;
-            Ok(())
-        },
-    },
-    Command {
-        name: c"WSGIDontWriteBytecode",
-        scope: Scope::Global,
-        help: c"Whether .pyc files are left unwritten.",
-        apply: |directive, _| set_python_flag(directive, |python| &mut python.dont_write_bytecode),
-    },
-    Command {
-        name: c"WSGIDestroyInterpreter",
-        scope: Scope::Global,
-        help: c"Whether interpreters are taken down when a process ends.",
-        apply: |directive, _| set_python_flag(directive, |python| &mut python.destroy_interpreter),
-    },
-    Command {
-        name: c"WSGIRestrictStdin",
-        scope: Scope::Global,
-        help: c"Whether sys.stdin is closed to applications.",
-        apply: |directive, _| set_python_flag(directive, |python| &mut python.restrict_stdin),
-    },
-    Command {
-        name: c"WSGIRestrictStdout",
-        scope: Scope::Global,
-        help: c"Whether sys.stdout is closed to applications.",
-        apply: |directive, _| set_python_flag(directive, |python| &mut python.restrict_stdout),
-    },
-    Command {
-        name: c"WSGIRestrictSignal",
-        scope: Scope::Global,
-        help: c"Whether signal.signal() is without effect.",
-        apply: |directive, _| set_python_flag(directive, |python| &mut python.restrict_signal),
-    },
-    accepted_flag(c"WSGIErrorOverride", Scope::FileInfo),
-    accepted_flag(c"WSGIEnableSendfile", Scope::FileInfo),
-    accepted_flag(c"WSGIIgnoreActivity", Scope::FileInfo),
-    accepted_flag(c"WSGIVerboseDebugging", Scope::Global),
-    Command {
-        name: c"WSGIRestrictEmbedded",
-        scope: Scope::Global,
-        help: c"Whether nothing may run in httpd's own processes.",
-        apply: |directive, _| {
-            let [text] = one(directive)?;
-            let flag = options::flag(directive.name, text)?;
-            server(directive)?.restrict_embedded = Some(flag);
-            Ok(())
-        },
-    },
-    Command {
-        name: c"WSGIRestrictProcess",
-        scope: Scope::Directory,
-        help: c"Process groups that may be used here.",
-        apply: |directive, section| {
-            section.restrict_process = Some(directive.words.clone());
-            Ok(())
-        },
-    },
+        }
+    }),
+    ("WSGITelemetryOptions", telemetry_options),
 ];
 
-/// A flag that is read and checked, and of which embedded mode has no use.
-const fn accepted_flag(name: &'static std::ffi::CStr, scope: Scope) -> Command<DirectoryConfig> {
-    Command {
-        name,
-        scope,
-        help: c"Of use in daemon processes alone.",
-        apply: |directive, _| {
-            let [text] = one(directive)?;
-            options::flag(directive.name, text).map(drop)
-        },
+/// Each record has its line above, and each line its record.
+const _: () = {
+    assert!(ALL.len() == directive::ALL.len());
+    let mut index = 0;
+    while index < ALL.len() {
+        let (ours, theirs) = (ALL[index].0.as_bytes(), directive::ALL[index].name.as_bytes());
+        assert!(ours.len() == theirs.len());
+        let mut letter = 0;
+        while letter < ours.len() {
+            assert!(ours[letter] == theirs[letter]);
+            letter += 1;
+        }
+        index += 1;
     }
+};
+
+/// What httpd calls for each of them.
+fn apply(directive: &mut Directive<'_>, section: &mut DirectoryConfig) -> Result<(), String> {
+    let name = directive.name;
+    let Some((record, (_, apply))) =
+        directive::ALL.iter().zip(ALL).find(|(record, _)| record.name == name)
+    else {
+        return Err(format!("{name} is not known to mod_wsgi"));
+    };
+    // No section is open while requests are served, which is when `.htaccess` files
+    // are read.
+    let in_options = !directive.in_htaccess && global(directive)?.python.open_section.is_some();
+    if in_options && record.context != Context::Interpreter {
+        return Err(format!("{name} not allowed in <WSGIInterpreterOptions> context"));
+    }
+    apply(directive, section)?;
+    if record.name.starts_with('<') {
+        directive.walk().and(close_section(directive))?;
+    }
+    Ok(())
 }
 
 const SEED: &str = "WSGIPythonHashSeed must be \"random\" or an integer in range [0; 4294967295]";
 
 /// `WSGIScriptAlias url path [option=value ...]`, and the same with a regular
 /// expression.
-fn script_alias(
-    directive: &mut Directive<'_>,
-    _section: &mut DirectoryConfig,
-) -> Result<(), String> {
+fn script_alias(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(), String> {
     let [url, path, ..] = directive.words.as_slice() else {
         let name = directive.name;
         return Err(format!("{name} requires at least two arguments, a URL and a path."));
@@ -256,56 +257,36 @@ fn script_alias(
             return Err("Regular expression could not be compiled.".to_owned());
         }
     }
-    let mut alias = Alias {
-        url: url.clone(),
-        regex,
-        path: directive.path(path).unwrap_or_else(|| path.clone()),
-        ..Alias::default()
-    };
-    let invalid = "Invalid option to WSGI script alias definition.";
-    read_options(&mut alias, &directive.rests[1], invalid)?;
+    let path = path_of(directive, path);
+    let mut alias = Script { name: url.clone(), regex, path, ..Script::default() };
+    read_options(&mut alias, &directive.rests[1], "script alias", ALIAS_OPTIONS)?;
     server(directive)?.aliases.push(alias);
     Ok(())
 }
 
 /// `WSGIHandlerScript name path [option=value ...]`.
-fn handler_script(
-    directive: &mut Directive<'_>,
-    section: &mut DirectoryConfig,
-) -> Result<(), String> {
+fn handler_script(directive: &Directive<'_>, section: &mut DirectoryConfig) -> Result<(), String> {
     let Some(name) = directive.words.first() else {
         return Err("Name for handler script not supplied.".to_owned());
     };
     let Some(path) = directive.words.get(1) else {
         return Err("Location of handler script not supplied.".to_owned());
     };
-    let mut script = Alias {
-        url: name.clone(),
-        path: directive.path(path).unwrap_or_else(|| path.clone()),
-        ..Alias::default()
+    let mut script = Script {
+        name: name.clone(),
+        path: path_of(directive, path),
+        callable: Some("handle_request".to_owned()),
+        ..Script::default()
     };
-    let invalid = "Invalid option to WSGI handler script definition.";
-    read_options(&mut script, &directive.rests[1], invalid)?;
-    if script.callable.is_some() {
-        return Err(invalid.to_owned());
-    }
-    script.callable = Some("handle_request".to_owned());
+    let known = &["process-group", "application-group", "pass-authorization"];
+    read_options(&mut script, &directive.rests[1], "handler script", known)?;
     section.handler_scripts.insert(name.clone(), script);
     Ok(())
 }
 
 /// `WSGIImportScript path process-group=name application-group=name`.
-fn import_script(
-    directive: &mut Directive<'_>,
-    _section: &mut DirectoryConfig,
-) -> Result<(), String> {
-    let Some(path) = directive.words.first() else {
-        return Err("Location of import script not supplied.".to_owned());
-    };
-    let mut script =
-        Alias { path: directive.path(path).unwrap_or_else(|| path.clone()), ..Alias::default() };
-    let invalid = "Invalid option to WSGI import script definition.";
-    read_options(&mut script, &directive.rests[0], invalid)?;
+fn import_script(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(), String> {
+    let script = script_of(directive, "import", &["process-group", "application-group"])?;
     let Some(group) = &script.process_group else {
         return Err("Name of WSGI process group required.".to_owned());
     };
@@ -315,16 +296,37 @@ fn import_script(
     if group != "%{GLOBAL}" {
         return Err("WSGI process group not yet configured.".to_owned());
     }
-    server(directive)?.import_scripts.push(script);
+    let server = server(directive)?;
+    server.needs_python = true;
+    server.import_scripts.push(script);
     Ok(())
+}
+
+/// A script that decides about requests: path and `application-group=name`.
+fn set_script(
+    directive: &Directive<'_>,
+    what: &str,
+    place: &mut Option<Script>,
+) -> Result<(), String> {
+    *place = Some(script_of(directive, what, &["application-group"])?);
+    if !directive.in_htaccess {
+        server(directive)?.needs_python = true;
+    }
+    Ok(())
+}
+
+fn script_of(directive: &Directive<'_>, what: &str, known: &[&str]) -> Result<Script, String> {
+    let Some(path) = directive.words.first().filter(|path| !path.is_empty()) else {
+        return Err(format!("Location of {what} script not supplied."));
+    };
+    let mut script = Script { path: path_of(directive, path), ..Script::default() };
+    read_options(&mut script, &directive.rests[0], &format!("{what} script"), known)?;
+    Ok(script)
 }
 
 /// `WSGIDaemonProcess name [option=value ...]`: read and checked. Requests for a
 /// group are told that it cannot serve yet.
-fn daemon_process(
-    directive: &mut Directive<'_>,
-    _section: &mut DirectoryConfig,
-) -> Result<(), String> {
+fn daemon_process(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(), String> {
     let name = directive.words.first().map_or("", String::as_str);
     let rest = directive.rests.first().map_or("", String::as_str);
     let invalid = "Invalid option to WSGI daemon process definition.";
@@ -332,10 +334,112 @@ fn daemon_process(
     options::daemon::DaemonOptions::parse(name, &pairs).map(drop)
 }
 
+/// `WSGIAcceptMutex method`: there is no such lock here, but the name must be one.
+fn accept_mutex(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(), String> {
+    let known = ["default", "flock", "fcntl", "sysvsem", "posixsem", "pthread"];
+    let name = one(directive)?;
+    if known.iter().any(|method| method.eq_ignore_ascii_case(name)) {
+        return Ok(());
+    }
+    Err(format!(
+        "Accept mutex lock mechanism '{name}' is invalid. Valid accept mutex mechanisms for this platform are: {}.",
+        known.join(", ")
+    ))
+}
+
+/// `<WSGIInterpreterOptions [process-group=name] [application-group=name]>`.
+fn interpreter_options(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(), String> {
+    let wrong = |what: String| Err(format!("<WSGIInterpreterOptions> {what}"));
+    let line = directive.arguments.trim_end();
+    let Some(line) = line.strip_suffix('>') else {
+        return wrong("section is missing its closing '>'.".to_owned());
+    };
+    let Some(pairs) = options::pairs(line) else {
+        return wrong(format!("selectors must be of the form 'key=value', but are '{line}'."));
+    };
+    let mut section = Section::default();
+    for (name, value) in pairs {
+        let place = match name.as_str() {
+            "process-group" => &mut section.process_group,
+            "application-group" => &mut section.application_group,
+            _ => {
+                return wrong(format!(
+                    "selector '{name}' is unknown; known are 'process-group' and 'application-group'."
+                ));
+            }
+        };
+        let value = if value == "%{GLOBAL}" { String::new() } else { value };
+        if place.replace(value).is_some() {
+            return wrong(format!("selector '{name}' is given twice."));
+        }
+    }
+    let python = python(directive)?;
+    python.open_section = Some(python.sections.len());
+    python.sections.push(section);
+    Ok(())
+}
+
+fn close_section(directive: &Directive<'_>) -> Result<(), String> {
+    python(directive)?.open_section = None;
+    Ok(())
+}
+
+/// `WSGITelemetryService unix:/path [interval=n]`.
+fn telemetry_service(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(), String> {
+    let target = directive.words.first().map_or("", String::as_str);
+    if !target.strip_prefix("unix:").is_some_and(|path| path.starts_with('/')) {
+        return Err(format!(
+            "WSGITelemetryService target must be 'unix:/path', but is '{target}'."
+        ));
+    }
+    for option in directive.words.iter().skip(1) {
+        let Some(interval) = option.strip_prefix("interval=") else {
+            return Err(format!(
+                "WSGITelemetryService second argument must be 'interval=N', but is '{option}'."
+            ));
+        };
+        if !options::decimal_seconds(interval).is_some_and(|seconds| seconds >= 0.5) {
+            return Err(format!(
+                "WSGITelemetryService interval must be at least 0.5 seconds, but is '{interval}'."
+            ));
+        }
+    }
+    global(directive)?.has_telemetry = true;
+    Ok(())
+}
+
+/// `WSGITelemetryOptions [+|-]flag ...`.
+fn telemetry_options(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(), String> {
+    let is_signed = |word: &&String| word.starts_with(['+', '-']);
+    let signed = directive.words.iter().filter(is_signed).count();
+    if signed != 0 && signed != directive.words.len() {
+        return Err(
+            "WSGITelemetryOptions: options with and without '+' or '-' cannot be mixed.".to_owned()
+        );
+    }
+    for word in &directive.words {
+        let name = word.trim_start_matches(['+', '-']);
+        let known = ["CaptureUserAgent", "None", "All"];
+        if !known.iter().any(|option| option.eq_ignore_ascii_case(name)) {
+            return Err(format!(
+                "WSGITelemetryOptions: unknown option '{name}'; known are {}.",
+                known.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+const ALIAS_OPTIONS: &[&str] =
+    &["process-group", "application-group", "callable-object", "pass-authorization"];
+
 /// The options after a script's path.
-fn read_options(alias: &mut Alias, text: &str, invalid: &str) -> Result<(), String> {
-    // httpd's own reader would part `name="two words"` at the blank.
-    for (name, value) in options::pairs(text).ok_or_else(|| invalid.to_owned())? {
+fn read_options(script: &mut Script, text: &str, what: &str, known: &[&str]) -> Result<(), String> {
+    let invalid = || format!("Invalid option to WSGI {what} definition.");
+    for (name, value) in options::pairs(text).ok_or_else(invalid)? {
+        if !known.contains(&name.as_str()) {
+            return Err(invalid());
+        }
         let named = |what: &str| {
             if value.is_empty() {
                 return Err(format!("Invalid name for WSGI {what}."));
@@ -343,47 +447,56 @@ fn read_options(alias: &mut Alias, text: &str, invalid: &str) -> Result<(), Stri
             Ok(Some(value.clone()))
         };
         match name.as_str() {
-            "application-group" => alias.application_group = named("application group")?,
-            "process-group" => alias.process_group = named("process group")?,
-            "callable-object" => alias.callable = named("callable object")?,
-            "pass-authorization" => {
+            "application-group" => script.application_group = named("application group")?,
+            "process-group" => script.process_group = named("process group")?,
+            "callable-object" => script.callable = named("callable object")?,
+            _ => {
                 let flag = options::flag("", &value)
                     .map_err(|_| "Invalid value for authorization flag.".to_owned())?;
-                alias.pass_authorization = Some(flag);
+                script.pass_authorization = Some(flag);
             }
-            _ => return Err(invalid.to_owned()),
         }
     }
     Ok(())
 }
 
 /// The one argument of a directive.
-fn one<'d>(directive: &'d Directive<'_>) -> Result<[&'d String; 1], String> {
+fn one<'d>(directive: &'d Directive<'_>) -> Result<&'d str, String> {
     match directive.words.as_slice() {
-        [word] => Ok([word]),
+        [word] => Ok(word),
         _ => Err(format!("{} takes one argument", directive.name)),
     }
 }
 
+/// A path, made absolute against ServerRoot.
+fn path_of(directive: &Directive<'_>, text: &str) -> String {
+    directive.path(text).unwrap_or_else(|| text.to_owned())
+}
+
+fn flag(directive: &Directive<'_>) -> Result<bool, String> {
+    options::flag(directive.name, one(directive)?)
+}
+
+/// A flag that is read and of no use here.
+fn check_flag(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(), String> {
+    flag(directive).map(drop)
+}
+
 fn set_text(directive: &Directive<'_>, place: &mut Option<String>) -> Result<(), String> {
-    let [text] = one(directive)?;
-    *place = Some(text.clone());
+    *place = Some(one(directive)?.to_owned());
     Ok(())
 }
 
 fn set_flag(directive: &Directive<'_>, place: &mut Option<bool>) -> Result<(), String> {
-    let [text] = one(directive)?;
-    *place = Some(options::flag(directive.name, text)?);
+    *place = Some(flag(directive)?);
     Ok(())
 }
 
-fn set_python_flag(
+fn set_global(
     directive: &Directive<'_>,
-    place: fn(&mut PythonConfig) -> &mut Option<bool>,
+    place: fn(&mut GlobalConfig) -> &mut Option<bool>,
 ) -> Result<(), String> {
-    let [text] = one(directive)?;
-    let flag = options::flag(directive.name, text)?;
-    *place(python(directive)?) = Some(flag);
+    *place(global(directive)?) = Some(flag(directive)?);
     Ok(())
 }
 
@@ -394,6 +507,10 @@ fn server<'c>(directive: &Directive<'_>) -> Result<&'c mut ServerConfig, String>
         .ok_or_else(|| "mod_wsgi has no configuration for this server".to_owned())
 }
 
+fn global<'c>(directive: &Directive<'_>) -> Result<&'c mut GlobalConfig, String> {
+    server(directive).map(|server| &mut server.global)
+}
+
 fn python<'c>(directive: &Directive<'_>) -> Result<&'c mut PythonConfig, String> {
-    server(directive).map(|server| &mut server.python)
+    global(directive).map(|global| &mut global.python)
 }

@@ -1,12 +1,28 @@
 //! What httpd does for the Python side of one request.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
-use door::{Exchange, GONE, Host, List, LogLevel, Pair, Text, VERSION};
-use httpd::{Level, Request, enter, sys};
+use door::{
+    Exchange, GONE, Host, List, LogLevel, Pair, Process, Scoreboard, ShowProcess, Sink, Text,
+    VERSION, Worker,
+};
+use httpd::scoreboard::{field_text, letter_of};
+use httpd::{Level, Request, enter, sys, tls};
+
+use crate::config::DirectoryConfig;
 
 /// The functions that the Python side is given.
-pub(crate) static HOST: Host = Host { version: VERSION, read, start, send, send_file, log };
+pub(crate) static HOST: Host = Host {
+    version: VERSION,
+    read,
+    start,
+    send,
+    send_file,
+    log,
+    is_https,
+    ssl_variable,
+    scoreboard,
+};
 
 /// The request as the Python side hands it back.
 pub(crate) fn exchange_of(request: Request<'_>) -> Exchange {
@@ -85,7 +101,9 @@ unsafe extern "C" fn send_file(
     let mut result = GONE;
     enter("a file", || {
         let Some(request) = request_of(exchange) else { return };
-        if request.send_file(descriptor, start, length).is_ok() {
+        let config: Option<&DirectoryConfig> = request.directory_config(crate::index());
+        let sendfile = config.and_then(|config| config.enable_sendfile).unwrap_or(false);
+        if request.send_file(descriptor, start, length, sendfile).is_ok() {
             result = 0;
         }
     });
@@ -108,4 +126,87 @@ unsafe extern "C" fn log(exchange: Exchange, level: LogLevel, text: Text<'_>) {
             None => httpd::log_to_main(crate::index(), level, &text),
         }
     });
+}
+
+unsafe extern "C" fn is_https(exchange: Exchange) -> bool {
+    let mut answer = false;
+    enter("a question to mod_ssl", || {
+        answer = request_of(exchange).is_some_and(tls::is_https);
+    });
+    answer
+}
+
+unsafe extern "C" fn ssl_variable(exchange: Exchange, name: Text<'_>, mut sink: Sink<'_>) {
+    enter("a question to mod_ssl", || {
+        let value = request_of(exchange).and_then(|request| tls::variable(request, name.bytes()));
+        if let Some(value) = value {
+            sink.put(value);
+        }
+    });
+}
+
+unsafe extern "C" fn scoreboard(
+    into: &mut Scoreboard,
+    context: *mut c_void,
+    show: ShowProcess,
+) -> bool {
+    let mut found = false;
+    enter("the scoreboard", || {
+        let Some(board) = httpd::scoreboard::Scoreboard::find() else { return };
+        let server = board.of_server();
+        *into = Scoreboard {
+            server_limit: server.server_limit,
+            thread_limit: server.thread_limit,
+            running_generation: server.running_generation,
+            restart_time: server.restart_time,
+        };
+        for (number, process) in board.processes() {
+            let workers: Vec<(c_int, sys::worker_score)> = board.workers(number).collect();
+            let texts: Vec<[Vec<u8>; 3]> = workers
+                .iter()
+                .map(|(_, worker)| {
+                    [
+                        field_text(&worker.client64),
+                        field_text(&worker.request),
+                        field_text(&worker.vhost),
+                    ]
+                })
+                .collect();
+            let workers: Vec<Worker<'_>> = workers
+                .iter()
+                .zip(&texts)
+                .map(|(worker, texts)| worker_of(worker, texts))
+                .collect();
+            let process = Process {
+                number,
+                pid: process.pid,
+                generation: process.generation,
+                quiescing: process.quiescing != 0,
+                workers: List::new(&workers),
+            };
+            // SAFETY: the guest's own function and context.
+            unsafe { show(context, &process) };
+        }
+        found = true;
+    });
+    found
+}
+
+fn worker_of<'a>(
+    (number, worker): &(c_int, sys::worker_score),
+    [client, request, vhost]: &'a [Vec<u8>; 3],
+) -> Worker<'a> {
+    Worker {
+        number: *number,
+        generation: worker.generation,
+        status: letter_of(worker.status),
+        access_count: worker.access_count.cast_signed(),
+        bytes_served: worker.bytes_served,
+        start_time: worker.start_time,
+        stop_time: worker.stop_time,
+        last_used: worker.last_used,
+        client: Text::new(client),
+        request: Text::new(request),
+        vhost: Text::new(vhost),
+    }
 }

@@ -6,15 +6,21 @@
     reason = "reading a field of a raw record to call with it is one thought; SAFETY.md has the promises"
 )]
 
+mod access;
 mod config;
 mod directives;
+mod dispatch;
+mod environ;
 mod exchange;
 mod handler;
+mod names;
 mod python;
+mod question;
 mod translate;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use config::{DirectoryConfig, ServerConfig};
 use httpd::{Pool, enter, sys};
@@ -58,7 +64,7 @@ static FILL_IN: extern "C" fn() = {
     extern "C" fn fill_in() {
         let record = &raw mut wsgi_module;
         // SAFETY: S4: the loader runs this before anybody knows the record.
-        unsafe { (*record).cmds = httpd::Command::table(directives::ALL) };
+        unsafe { (*record).cmds = httpd::Command::table(directives::all()) };
     }
     fill_in
 };
@@ -114,7 +120,11 @@ fn keep<T>(pool: *mut sys::apr_pool_t, make: impl FnOnce() -> T) -> *mut c_void 
     })
 }
 
-unsafe extern "C" fn register_hooks(_pool: *mut sys::apr_pool_t) {
+unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
+    // SAFETY: S2: the pool of the configuration.
+    if let Some(pool) = unsafe { Pool::from_raw(pool) } {
+        access::register(pool);
+    }
     // Lists of module names, ended by a null.
     let after = [c"mod_alias.c".as_ptr(), null()];
     let before = [c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), null()];
@@ -125,6 +135,13 @@ unsafe extern "C" fn register_hooks(_pool: *mut sys::apr_pool_t) {
         let after = Box::leak(Box::new(after)).as_ptr();
         let before = Box::leak(Box::new(before)).as_ptr();
         sys::ap_hook_translate_name(Some(translate_name), after, before, sys::APR_HOOK_MIDDLE);
+        sys::ap_hook_check_access(
+            Some(check_access),
+            null(),
+            null(),
+            sys::APR_HOOK_MIDDLE,
+            sys::AP_AUTH_INTERNAL_PER_CONF,
+        );
         sys::ap_hook_handler(Some(handle), null(), null(), sys::APR_HOOK_MIDDLE);
         sys::ap_hook_post_config(Some(post_config), null(), null(), sys::APR_HOOK_MIDDLE);
         sys::ap_hook_child_init(Some(child_init), null(), null(), sys::APR_HOOK_MIDDLE);
@@ -139,6 +156,73 @@ unsafe extern "C" fn translate_name(request: *mut sys::request_rec) -> c_int {
     })
 }
 
+unsafe extern "C" fn check_access(request: *mut sys::request_rec) -> c_int {
+    enter("check_access", || {
+        // SAFETY: S1: the hook's own request.
+        let request = unsafe { httpd::Request::from_raw(request) };
+        request.map_or(sys::DECLINED, access::check_access)
+    })
+}
+
+pub(crate) unsafe extern "C" fn check_password(
+    request: *mut sys::request_rec,
+    user: *const c_char,
+    password: *const c_char,
+) -> c_int {
+    enter_authentication("check_password", || {
+        // SAFETY: S1: the provider's own request.
+        let request = unsafe { httpd::Request::from_raw(request) }?;
+        // SAFETY: S1: texts of the request.
+        let (user, password) = unsafe { (httpd::text(user)?, httpd::text(password)?) };
+        Some(access::check_password(request, user, password))
+    })
+}
+
+pub(crate) unsafe extern "C" fn realm_hash(
+    request: *mut sys::request_rec,
+    user: *const c_char,
+    realm: *const c_char,
+    hash: *mut *mut c_char,
+) -> c_int {
+    enter_authentication("get_realm_hash", || {
+        // SAFETY: S1: the provider's own request.
+        let request = unsafe { httpd::Request::from_raw(request) }?;
+        // SAFETY: S1: texts of the request.
+        let (user, realm) = unsafe { (httpd::text(user)?, httpd::text(realm)?) };
+        match access::realm_hash(request, user, realm) {
+            Ok(found) => {
+                // SAFETY: the place that httpd gives for it; S2.
+                unsafe { *hash = request.pool().copy(&found) };
+                Some(sys::AUTH_USER_FOUND)
+            }
+            Err(status) => Some(status),
+        }
+    })
+}
+
+pub(crate) unsafe extern "C" fn check_group(
+    request: *mut sys::request_rec,
+    line: *const c_char,
+    _parsed: *const c_void,
+) -> c_int {
+    let mut answer = sys::AUTHZ_GENERAL_ERROR;
+    enter("check_authorization", || {
+        // SAFETY: S1: the provider's own request.
+        let (request, line) = unsafe { (httpd::Request::from_raw(request), httpd::text(line)) };
+        if let (Some(request), Some(line)) = (request, line) {
+            answer = access::check_group(request, &httpd::words(request.pool(), line));
+        }
+    });
+    answer
+}
+
+/// Enters from an authentication provider, whose own word for failure it is.
+fn enter_authentication(what: &str, body: impl FnOnce() -> Option<c_int>) -> c_int {
+    let mut answer = sys::AUTH_GENERAL_ERROR;
+    enter(what, || answer = body().unwrap_or(sys::AUTH_GENERAL_ERROR));
+    answer
+}
+
 unsafe extern "C" fn handle(request: *mut sys::request_rec) -> c_int {
     enter("the handler", || {
         // SAFETY: S1: the hook's own request.
@@ -151,7 +235,7 @@ unsafe extern "C" fn post_config(
     pool: *mut sys::apr_pool_t,
     _log: *mut sys::apr_pool_t,
     _temporary: *mut sys::apr_pool_t,
-    _server: *mut sys::server_rec,
+    server: *mut sys::server_rec,
 ) -> c_int {
     enter("post_config", || {
         // SAFETY: S2: the configuration's pool, and static text.
@@ -159,16 +243,36 @@ unsafe extern "C" fn post_config(
             sys::ap_add_version_component(pool, BANNER.as_ptr());
             sys::ap_add_version_component(pool, python::BANNER.as_ptr());
         }
+        RULES_VARIABLES.store(httpd::is_configured(c"CGIVar"), Ordering::Relaxed);
+        // SAFETY: S4: httpd's own state; the first pass is a rehearsal.
+        if unsafe { sys::ap_state_query(sys::AP_SQ_MAIN_STATE) } != sys::AP_SQ_MS_CREATE_CONFIG {
+            return sys::OK;
+        }
+        // SAFETY: S5: the main server.
+        let server = unsafe { httpd::Server::from_raw(server) };
+        if let Some(config) = server.config::<ServerConfig>(index()) {
+            python::warn(&config.global);
+        }
         sys::OK
     })
+}
+
+/// Whether `CGIVar` stands somewhere: the variables of CGI are httpd's own then.
+static RULES_VARIABLES: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn rules_variables() -> bool {
+    RULES_VARIABLES.load(Ordering::Relaxed)
 }
 
 unsafe extern "C" fn child_init(pool: *mut sys::apr_pool_t, server: *mut sys::server_rec) {
     enter("child_init", || {
         // SAFETY: S2, S5: the child's pool and the main server.
         let (pool, server) = unsafe { (Pool::from_raw(pool), httpd::Server::from_raw(server)) };
-        if let (Some(pool), Some(config)) = (pool, server.config::<ServerConfig>(index())) {
-            python::start(&config.python, pool);
+        if let Some(pool) = pool
+            && python::is_needed(server)
+            && let Some(config) = server.config::<ServerConfig>(index())
+        {
+            python::start(&config.global, pool);
             python::preload(server);
         }
     });

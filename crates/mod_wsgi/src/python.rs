@@ -7,10 +7,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use door::{Enter, Guest, List, SYMBOL, Settings, Text, VERSION};
-use httpd::{Level, Pool, log_to_process, sys};
+use door::{Enter, Guest, List, SYMBOL, Script, Settings, Text, VERSION};
+use httpd::{Level, Pool, Server, log_to_main, log_to_process, sys};
+use wsgi::interpreter::Section;
 
-use crate::config::{PythonConfig, ServerConfig};
+use crate::config::{GlobalConfig, ServerConfig};
 use crate::exchange::HOST;
 
 /// Version of the interpreter, for the server's banner.
@@ -28,14 +29,63 @@ pub(crate) fn guest() -> Option<&'static Guest> {
     GUEST.get().copied()
 }
 
+/// Whether Python must run in httpd's own processes.
+pub(crate) fn is_needed(main: Server) -> bool {
+    let config = main.config::<ServerConfig>(crate::index());
+    let restricted = config.and_then(|config| config.global.restrict_embedded).unwrap_or(false);
+    !restricted || configs(main).any(|config| config.needs_python)
+}
+
+/// Configurations of all servers.
+fn configs<'c>(main: Server) -> impl Iterator<Item = &'c ServerConfig> {
+    std::iter::successors(Some(main), |server| server.next())
+        .filter_map(|server| server.config::<ServerConfig>(crate::index()))
+        .map(|config| &*config)
+}
+
+/// Warns of what the configuration asks for and this Python does not have.
+pub(crate) fn warn(global: &GlobalConfig) {
+    let python = &global.python;
+    let has_own_locks = (3, 12) <= version_of_python();
+    let wants_own_locks =
+        python.sections.iter().any(|section| section.options.per_interpreter_gil == Some(true));
+    let [free, narrowly_free] = python.free_threading;
+    for (wanted, text) in [
+        (
+            wants_own_locks && !has_own_locks,
+            "WSGI0198: WSGIPerInterpreterGIL requires Python 3.12 or later; directive has no effect on this build.",
+        ),
+        (
+            free,
+            "WSGI0200: WSGIFreeThreading On has no effect: this Python build does not support free-threading (PEP 703).",
+        ),
+        (
+            narrowly_free,
+            "WSGI0201: WSGIFreeThreading inside <WSGIInterpreterOptions> with application-group= set is ignored: free-threading is a process-wide setting and cannot be scoped per application group.",
+        ),
+        (global.has_telemetry, "WSGITelemetryService has no effect yet: telemetry is not sent."),
+    ] {
+        if wanted {
+            log_to_main(crate::index(), Level::Warning, text);
+        }
+    }
+}
+
+/// Major and minor version of the Python that the module is for.
+fn version_of_python() -> (u32, u32) {
+    let mut parts =
+        env!("MOD_WSGI_PYTHON_VERSION").split('.').map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
 /// Starts Python; what keeps it from running is logged, and every request for
 /// it is answered 500.
-pub(crate) fn start(config: &PythonConfig, pool: Pool) {
+pub(crate) fn start(config: &GlobalConfig, pool: Pool) {
     match load().and_then(|guest| run(guest, config)) {
         Ok(guest) => {
             GUEST.get_or_init(|| guest);
             // Runs when the child ends, before its pool goes.
-            let destroy = config.destroy_interpreter.unwrap_or(true);
+            let destroy = config.python.destroy_interpreter.unwrap_or(true);
             let _kept_by_the_pool = pool.keep(Ending { destroy });
         }
         Err(why) => {
@@ -46,24 +96,25 @@ pub(crate) fn start(config: &PythonConfig, pool: Pool) {
 
 /// Loads what can be loaded before any request: import scripts, then scripts of
 /// aliases with both groups fixed.
-pub(crate) fn preload(main: httpd::Server) {
+pub(crate) fn preload(main: Server) {
     let Some(guest) = guest() else { return };
     let mut seen = BTreeSet::new();
-    let servers = || std::iter::successors(Some(main), |server| server.next());
-    let configs = || servers().filter_map(|server| server.config::<ServerConfig>(crate::index()));
-    let imports = configs().flat_map(|config| config.import_scripts.iter());
-    for script in imports.chain(configs().flat_map(|config| config.aliases.iter())) {
+    let imports = configs(main).flat_map(|config| &config.import_scripts);
+    for script in imports.chain(configs(main).flat_map(|config| &config.aliases)) {
         let Some(group) = script.preloads_into() else { continue };
         let path = Path::new(&script.path);
         // The scripts of a folder are loaded one by one, as they are asked for.
         if path.is_dir() || !seen.insert((script.path.clone(), group.to_owned())) {
             continue;
         }
-        let time = crate::handler::time_of(&script.path);
+        let script = Script {
+            path: Text::new(script.path.as_bytes()),
+            time: crate::handler::time_of(&script.path),
+            application_group: Text::new(group.as_bytes()),
+            reloading: false,
+        };
         // SAFETY: the guest's own function; the texts outlive the call.
-        unsafe {
-            (guest.load)(Text::new(script.path.as_bytes()), time, Text::new(group.as_bytes()));
-        }
+        unsafe { (guest.load)(&script) };
     }
 }
 
@@ -134,7 +185,8 @@ fn own_folder() -> Option<PathBuf> {
     file.canonicalize().ok()?.parent().map(Path::to_owned)
 }
 
-fn run(guest: &'static Guest, config: &PythonConfig) -> Result<&'static Guest, String> {
+fn run(guest: &'static Guest, global: &GlobalConfig) -> Result<&'static Guest, String> {
+    let config = &global.python;
     let home = config.home.clone().unwrap_or_default();
     let is_environment = Path::new(&home).join("pyvenv.cfg").is_file();
     let (program, home) = match home.as_str() {
@@ -144,6 +196,7 @@ fn run(guest: &'static Guest, config: &PythonConfig) -> Result<&'static Guest, S
     };
     let warnings: Vec<Text<'_>> =
         config.warnings.iter().map(|text| Text::new(text.as_bytes())).collect();
+    let sections: Vec<door::Section<'_>> = config.sections.iter().map(section_of).collect();
     // SAFETY: httpd's own static texts.
     let [description, mpm_name, build_date] = unsafe {
         [sys::ap_get_server_description(), sys::ap_show_mpm(), sys::ap_get_server_built()]
@@ -152,14 +205,14 @@ fn run(guest: &'static Guest, config: &PythonConfig) -> Result<&'static Guest, S
     let settings = Settings {
         program: Text::new(program.as_bytes()),
         home: Text::new(home.as_bytes()),
-        path: Text::new(config.path.as_deref().unwrap_or_default().as_bytes()),
         warnings: List::new(&warnings),
         optimize: config.optimize.unwrap_or(0).max(0),
         dont_write_bytecode: config.dont_write_bytecode.unwrap_or(false),
         hash_seed: config.hash_seed.map_or(-1, i64::from),
-        restrict_stdin: config.restrict_stdin.unwrap_or(false),
-        restrict_stdout: config.restrict_stdout.unwrap_or(false),
-        restrict_signal: config.restrict_signal.unwrap_or(true),
+        sections: List::new(&sections),
+        eggs: text_of(&config.eggs),
+        server_metrics: global.server_metrics.unwrap_or(false),
+        case_sensitivity: global.case_sensitivity.unwrap_or(true),
         one_process: asked_of_mpm(sys::AP_MPMQ_MAX_DAEMONS) == 1 && is_debugging(),
         processes: asked_of_mpm(sys::AP_MPMQ_MAX_DAEMONS),
         threads: asked_of_mpm(sys::AP_MPMQ_MAX_THREADS).max(1),
@@ -179,6 +232,26 @@ fn run(guest: &'static Guest, config: &PythonConfig) -> Result<&'static Guest, S
         env!("MOD_WSGI_LIBPYTHON"),
         config.home.as_deref().unwrap_or_default()
     ))
+}
+
+fn text_of(text: &Option<String>) -> Text<'_> {
+    Text::new(text.as_deref().unwrap_or_default().as_bytes())
+}
+
+fn section_of(section: &Section) -> door::Section<'_> {
+    let options = &section.options;
+    door::Section {
+        has_process_group: section.process_group.is_some(),
+        process_group: text_of(&section.process_group),
+        has_application_group: section.application_group.is_some(),
+        application_group: text_of(&section.application_group),
+        path: text_of(&options.path),
+        switch_interval: options.switch_interval.unwrap_or(0.0),
+        per_interpreter_gil: options.per_interpreter_gil.into(),
+        restrict_stdin: options.restrict_stdin.into(),
+        restrict_stdout: options.restrict_stdout.into(),
+        restrict_signal: options.restrict_signal.into(),
+    }
 }
 
 /// Whether httpd was started with -X: its streams belong to a debugger.

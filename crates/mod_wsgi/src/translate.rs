@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use httpd::{Request, sys};
 
-use crate::config::{Alias, ServerConfig};
+use crate::config::{Script, ServerConfig};
 
 /// Translates the request if an alias matches its URL.
 pub(crate) fn translate(request: Request<'_>) -> std::ffi::c_int {
@@ -27,12 +27,12 @@ pub(crate) fn translate(request: Request<'_>) -> std::ffi::c_int {
 }
 
 /// The file that an alias maps a URL to, if it matches.
-fn file_of(request: Request<'_>, alias: &Alias, uri: &[u8]) -> Option<Vec<u8>> {
+fn file_of(request: Request<'_>, alias: &Script, uri: &[u8]) -> Option<Vec<u8>> {
     if let Some(regex) = alias.regex {
         let (file, end) = regex.replace(request.pool(), uri, &alias.path)?;
         return Some([file, &uri[end..]].concat());
     }
-    let length = wsgi::alias::match_prefix(alias.url.as_bytes(), uri)?;
+    let length = wsgi::alias::match_prefix(alias.name.as_bytes(), uri)?;
     let file = alias.path.as_bytes();
     // A slash that the alias ends in belongs to the file's path only if that
     // ends in one as well.
@@ -41,7 +41,7 @@ fn file_of(request: Request<'_>, alias: &Alias, uri: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The alias that a request came in by.
-pub(crate) fn alias_of<'r>(request: Request<'r>) -> Option<&'r Alias> {
+pub(crate) fn alias_of<'r>(request: Request<'r>) -> Option<&'r Script> {
     let note = request.notes().get(NOTE)?;
     let number: usize = std::str::from_utf8(note).ok()?.parse().ok()?;
     request.server_config::<ServerConfig>(crate::index())?.aliases.get(number)

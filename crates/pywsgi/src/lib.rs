@@ -4,7 +4,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use door::{Call, FAILED, Guest, Host, LogLevel, Outcome, Settings, Text, VERSION};
+use door::{
+    Answer, Call, FAILED, Guest, Host, LogLevel, Outcome, Question, Script, Settings, Sink, Text,
+    VERSION,
+};
 
 /// What [`door::SYMBOL`] names.
 #[unsafe(no_mangle)]
@@ -12,7 +15,7 @@ pub extern "C" fn mod_wsgi_guest() -> &'static Guest {
     &GUEST
 }
 
-static GUEST: Guest = Guest { version: VERSION, start, load, handle, stop };
+static GUEST: Guest = Guest { version: VERSION, start, load, ask, handle, stop };
 
 unsafe extern "C" fn start(host: &'static Host, settings: &Settings<'_>) -> bool {
     let started = catch_unwind(AssertUnwindSafe(|| engine::start(host, settings)));
@@ -27,11 +30,13 @@ unsafe extern "C" fn start(host: &'static Host, settings: &Settings<'_>) -> bool
     false
 }
 
-unsafe extern "C" fn load(script: Text<'_>, time: i64, group: Text<'_>) {
+unsafe extern "C" fn load(script: &Script<'_>) {
     // What keeps a script from loading is logged, and tried again when asked for.
-    let _loaded = catch_unwind(AssertUnwindSafe(|| {
-        engine::load(script.bytes(), time, group.bytes());
-    }));
+    let _loaded = catch_unwind(AssertUnwindSafe(|| engine::load(script)));
+}
+
+unsafe extern "C" fn ask(question: &Question<'_>, sink: Sink<'_>) -> Answer {
+    catch_unwind(AssertUnwindSafe(|| engine::ask(question, sink))).unwrap_or(Answer::Raised)
 }
 
 unsafe extern "C" fn handle(call: &Call<'_>) -> Outcome {

@@ -9,9 +9,11 @@
 #![forbid(unsafe_code)]
 
 pub mod alias;
+pub mod directive;
 pub mod environ;
 pub mod group;
 pub mod head;
+pub mod interpreter;
 pub mod options;
 pub mod proxy;
 pub mod reload;

@@ -45,21 +45,10 @@ impl MapHead {
     }
 }
 
-/// The two halves of one `name=value` word, quotes round the value taken off.
-/// Nothing for a bare word, a missing name or blanks before the `=`
-/// (reference 1.1).
-#[must_use]
-pub fn pair(word: &str) -> Option<(&str, &str)> {
-    let (name, value) = word.split_once('=')?;
-    Some((option_name(name)?, unquoted(value)))
-}
-
 /// All `name=value` options of a raw argument line. Values are quoted as httpd's
 /// `ap_getword_conf` has it: in single or double quotes, where a backslash
-/// stands before a quote or a backslash. Nothing when a word is bare.
-///
-/// Needed beside [`pair`] because httpd itself parts `name="two words"` at the
-/// blank.
+/// stands before a quote or a backslash. Nothing when a word is bare (reference
+/// 1.1). httpd's own reader would part `name="two words"` at the blank.
 #[must_use]
 pub fn pairs(line: &str) -> Option<Vec<(String, String)>> {
     let mut found = Vec::new();
@@ -117,11 +106,6 @@ fn option_name(text: &str) -> Option<&str> {
     (!text.is_empty() && !text.contains(blank)).then_some(text)
 }
 
-fn unquoted(value: &str) -> &str {
-    let between = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
-    between('"').or_else(|| between('\'')).unwrap_or(value)
-}
-
 /// The word at the start of the text and what follows it. A quote that is never
 /// closed reaches to the end, as in httpd.
 fn first_word(text: &str) -> (String, &str) {
@@ -169,25 +153,6 @@ mod tests {
         assert_eq!(MapHead::default(), MapHead::Auto);
         let refused = "WSGIMapHEADToGET must be one of: Off | On | Auto".to_owned();
         assert_eq!(MapHead::parse("maybe"), Err(refused));
-    }
-
-    #[test]
-    fn a_pair_has_a_name() {
-        for (word, halves) in [
-            ("threads=5", Some(("threads", "5"))),
-            ("threads=", Some(("threads", ""))),
-            ("path=a=b", Some(("path", "a=b"))),
-            ("name=\"two words\"", Some(("name", "two words"))),
-            ("name='it'", Some(("name", "it"))),
-            ("name=\"open", Some(("name", "\"open"))),
-            ("name=\"", Some(("name", "\""))),
-            ("threads", None),
-            ("=5", None),
-            ("threads =5", None),
-            ("", None),
-        ] {
-            assert_eq!(pair(word), halves, "{word}");
-        }
     }
 
     #[test]
@@ -244,7 +209,6 @@ mod tests {
         #[test]
         fn no_text_panics(text in "[-=\"'\\\\ a-z0-9\u{e9}]{0,12}") {
             prop_assert_eq!(flag("X", &text).is_ok(), MapHead::parse(&text).is_ok() && text.len() < 4);
-            prop_assert!(pair(&text).is_none_or(|(name, _)| text.starts_with(name)));
             prop_assert!(pairs(&text).is_none_or(|found| found.len() <= text.len()));
             prop_assert!(whole(&text, 0..=7).is_none_or(|number| number <= 7));
             prop_assert!(signed(&text, -7..=7).is_none_or(|number| number.abs() <= 7));

@@ -3,9 +3,10 @@
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use super::structs::{
-    ap_conf_vector_t, ap_filter_t, ap_regex_t, ap_regmatch_t, apr_array_header_t, apr_bucket,
-    apr_bucket_alloc_t, apr_bucket_brigade, apr_file_t, apr_off_t, apr_pool_t, apr_size_t,
-    apr_status_t, apr_table_t, cmd_parms, conn_rec, request_rec, server_rec,
+    ap_conf_vector_t, ap_directive_t, ap_filter_t, ap_regex_t, ap_regmatch_t, apr_array_header_t,
+    apr_bucket, apr_bucket_alloc_t, apr_bucket_brigade, apr_file_t, apr_off_t, apr_pool_t,
+    apr_size_t, apr_status_t, apr_table_t, cmd_parms, conn_rec, global_score, process_score,
+    request_rec, server_rec, worker_score,
 };
 
 /// Declares functions, and the same as text for the C compiler.
@@ -36,6 +37,22 @@ functions! {
     fn ap_get_server_name(r: *mut request_rec) -> *const c_char;
     fn ap_get_server_name_for_url(r: *mut request_rec) -> *const c_char;
     fn ap_get_server_port(r: *const request_rec) -> u16;
+    fn ap_document_root(r: *mut request_rec) -> *const c_char;
+    fn ap_context_prefix(r: *mut request_rec) -> *const c_char;
+    fn ap_context_document_root(r: *mut request_rec) -> *const c_char;
+    fn ap_get_server_banner() -> *const c_char;
+    fn ap_psignature(prefix: *const c_char, r: *mut request_rec) -> *const c_char;
+    fn ap_escape_html2(p: *mut apr_pool_t, s: *const c_char, toasc: c_int) -> *mut c_char;
+    fn ap_get_useragent_host(req: *mut request_rec, r#type: c_int, str_is_ip: *mut c_int) -> *const c_char;
+    fn ap_run_http_scheme(r: *const request_rec) -> *const c_char;
+    fn ap_walk_config(conftree: *mut ap_directive_t, parms: *mut cmd_parms, section_vector: *mut ap_conf_vector_t) -> *const c_char;
+    fn ap_register_auth_provider(pool: *mut apr_pool_t, provider_group: *const c_char, provider_name: *const c_char, provider_version: *const c_char, provider: *const c_void, r#type: c_int) -> apr_status_t;
+    fn ap_hook_check_access(pf: Option<unsafe extern "C" fn(*mut request_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int, r#type: c_int);
+    fn ap_getword_white(p: *mut apr_pool_t, line: *mut *const c_char) -> *mut c_char;
+    fn ap_exists_scoreboard_image() -> c_int;
+    fn ap_get_scoreboard_global() -> *mut global_score;
+    fn ap_get_scoreboard_process(x: c_int) -> *mut process_score;
+    fn ap_get_scoreboard_worker_from_indexes(child_num: c_int, thread_num: c_int) -> *mut worker_score;
     fn ap_add_version_component(pconf: *mut apr_pool_t, component: *const c_char);
     fn ap_run_generate_log_id(c: *const conn_rec, r: *const request_rec, id: *mut *const c_char) -> c_int;
     fn ap_pregcomp(p: *mut apr_pool_t, pattern: *const c_char, cflags: c_int) -> *mut ap_regex_t;
@@ -81,6 +98,8 @@ functions! {
 unsafe extern "C" {
     /// `http_main.h`: the main server.
     pub static ap_server_conf: *mut server_rec;
+    /// `util_cfgtree.h`: the configuration as it was read.
+    pub static ap_conftree: *mut ap_directive_t;
 }
 
 // Variadic: always called with "%s" and one text.

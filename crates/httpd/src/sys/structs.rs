@@ -51,7 +51,7 @@ macro_rules! opaque {
 
 opaque! {
     apr_pool_t apr_table_t apr_bucket_alloc_t apr_file_t apr_hash_t apr_thread_mutex_t
-    ap_conf_vector_t ap_method_list_t ap_directive_t ap_configfile_t server_addr_rec
+    ap_conf_vector_t ap_method_list_t ap_configfile_t server_addr_rec
     htaccess_result apr_thread_t ap_regex_t
 }
 
@@ -115,6 +115,14 @@ structs! {
         cmd: *const command_rec,
         context: *mut ap_conf_vector_t,
         err_directive: *const ap_directive_t,
+    }
+
+    /// `util_cfgtree.h`: a directive as it was read.
+    prefix ap_directive_t {
+        directive: *const c_char,
+        args: *const c_char,
+        next: *mut ap_directive_t,
+        first_child: *mut ap_directive_t,
     }
 
     /// `httpd.h`: the process.
@@ -320,6 +328,58 @@ structs! {
         ftype: c_int,
     }
 
+    /// `mod_auth.h`: who users are.
+    whole authn_provider {
+        check_password: Option<unsafe extern "C" fn(*mut request_rec, *const c_char, *const c_char) -> c_int>,
+        get_realm_hash: Option<unsafe extern "C" fn(*mut request_rec, *const c_char, *const c_char, *mut *mut c_char) -> c_int>,
+    }
+
+    /// `mod_auth.h`: what users may.
+    whole authz_provider {
+        check_authorization: Option<unsafe extern "C" fn(*mut request_rec, *const c_char, *const c_void) -> c_int>,
+        parse_require_line: Option<unsafe extern "C" fn(*mut cmd_parms, *const c_char, *mut *const c_void) -> *const c_char>,
+    }
+
+    /// `scoreboard.h`: the whole server.
+    prefix global_score {
+        server_limit: c_int,
+        thread_limit: c_int,
+        running_generation: c_int,
+        restart_time: apr_time_t,
+    }
+
+    /// `scoreboard.h`: a process.
+    prefix process_score {
+        pid: c_int,
+        generation: c_int,
+        quiescing: c_char,
+    }
+
+    /// `scoreboard.h`: a thread.
+    prefix worker_score {
+        tid: c_ulong,
+        thread_num: c_int,
+        pid: c_int,
+        generation: c_int,
+        status: c_uchar,
+        conn_count: u16,
+        conn_bytes: apr_off_t,
+        access_count: c_ulong,
+        bytes_served: apr_off_t,
+        my_access_count: c_ulong,
+        my_bytes_served: apr_off_t,
+        start_time: apr_time_t,
+        stop_time: apr_time_t,
+        last_used: apr_time_t,
+        times: [c_long; 4],
+        client: [c_char; 32],
+        request: [c_char; 64],
+        vhost: [c_char; 32],
+        protocol: [c_char; 16],
+        duration: apr_time_t,
+        client64: [c_char; 64],
+    }
+
     /// `ap_regex.h`: where a match lies.
     whole ap_regmatch_t {
         rm_so: c_int,
@@ -413,6 +473,19 @@ constants! {
     HTTP_LENGTH_REQUIRED: c_int = 411;
     HTTP_INTERNAL_SERVER_ERROR: c_int = 500;
     HTTP_NOT_IMPLEMENTED: c_int = 501;
+    HTTP_UNAUTHORIZED: c_int = 401;
+    AUTH_DENIED: c_int = 0;
+    AUTH_GRANTED: c_int = 1;
+    AUTH_USER_FOUND: c_int = 2;
+    AUTH_USER_NOT_FOUND: c_int = 3;
+    AUTH_GENERAL_ERROR: c_int = 4;
+    AUTHZ_DENIED: c_int = 0;
+    AUTHZ_GRANTED: c_int = 1;
+    AUTHZ_GENERAL_ERROR: c_int = 3;
+    AUTHZ_DENIED_NO_USER: c_int = 4;
+    AP_AUTH_INTERNAL_PER_CONF: c_int = 1;
+    REMOTE_HOST: c_int = 0;
+    APR_FOPEN_SENDFILE_ENABLED: i32 = 0x1000;
     OPT_EXECCGI: c_int = 8;
     AP_REQ_ACCEPT_PATH_INFO: c_int = 0;
     AP_REQ_REJECT_PATH_INFO: c_int = 1;

@@ -1,0 +1,188 @@
+//! The functions of the module `mod_wsgi` that are not Python.
+
+use std::ffi::{c_int, c_void};
+
+use cpython::{Attached, Object, Raised, Result, ffi};
+use door::{Process, Scoreboard, Worker};
+
+use crate::metrics::{self, figures};
+use crate::types::{LAST, Methods, bytes_of, guarded, none};
+use crate::{current, environ};
+
+/// Adds them to the module.
+pub(crate) fn add_to(module: &Object<'_>) -> Result<()> {
+    // SAFETY: S3: a live module; the table is static.
+    match unsafe { ffi::PyModule_AddFunctions(module.raw(), FUNCTIONS.0.as_ptr().cast_mut()) } {
+        -1 => Err(Raised),
+        _ => Ok(()),
+    }
+}
+
+static FUNCTIONS: Methods<8> = Methods([
+    function(c"_log", log, ffi::METH_VARARGS),
+    function(c"_log_of_script", log_of_script, ffi::METH_VARARGS),
+    function(c"_measure", measure, ffi::METH_NOARGS),
+    function(c"_scoreboard", scoreboard, ffi::METH_NOARGS),
+    function(c"process_metrics", process_metrics, ffi::METH_NOARGS),
+    function(c"request_metrics", request_metrics, ffi::METH_NOARGS),
+    function(c"start_recording_metrics", start_recording_metrics, ffi::METH_NOARGS),
+    LAST,
+]);
+
+type Function = unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject;
+
+const fn function(
+    name: &'static std::ffi::CStr,
+    function: Function,
+    flags: c_int,
+) -> ffi::PyMethodDef {
+    ffi::PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+        ml_flags: flags,
+        ml_doc: std::ptr::null(),
+    }
+}
+
+/// `_log(level, text)`: text is bytes.
+unsafe extern "C" fn log(
+    _module: *mut ffi::PyObject,
+    arguments: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    log_by(arguments, current::log)
+}
+
+/// The same with the script's name before the line.
+unsafe extern "C" fn log_of_script(
+    _module: *mut ffi::PyObject,
+    arguments: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    log_by(arguments, current::log_of_script)
+}
+
+fn log_by(arguments: *mut ffi::PyObject, log: fn(c_int, &[u8])) -> *mut ffi::PyObject {
+    guarded(|py| {
+        let mut level: c_int = 0;
+        let mut text: *mut ffi::PyObject = std::ptr::null_mut();
+        // SAFETY: S3: two places for what the format says.
+        let parsed = unsafe {
+            ffi::PyArg_ParseTuple(arguments, c"iS".as_ptr(), &raw mut level, &raw mut text)
+        };
+        if parsed == 0 {
+            return Err(Raised);
+        }
+        // SAFETY: S3: an argument, alive for the call.
+        let text = unsafe { Object::from_borrowed(py, text) }?;
+        log(level, bytes_of(&text).unwrap_or_default());
+        none(py)
+    })
+}
+
+/// Somebody subscribes to events: what requests use is measured from now on.
+unsafe extern "C" fn measure(
+    _module: *mut ffi::PyObject,
+    _none: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| {
+        metrics::measure();
+        none(py)
+    })
+}
+
+unsafe extern "C" fn start_recording_metrics(
+    _module: *mut ffi::PyObject,
+    _none: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| {
+        metrics::record();
+        none(py)
+    })
+}
+
+unsafe extern "C" fn process_metrics(
+    _module: *mut ffi::PyObject,
+    _none: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| figures::of_process(py)?.map_or_else(|| none(py), Ok))
+}
+
+unsafe extern "C" fn request_metrics(
+    _module: *mut ffi::PyObject,
+    _none: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| figures::of_requests(py)?.map_or_else(|| none(py), Ok))
+}
+
+/// The scoreboard, or `None` where there is none: limits of processes and
+/// threads, generation, time of the restart, and a list of processes.
+unsafe extern "C" fn scoreboard(
+    _module: *mut ffi::PyObject,
+    _none: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| {
+        let Some(host) = current::host() else { return none(py) };
+        let mut seen = Seen { py, processes: Vec::new() };
+        let mut board = Scoreboard::default();
+        let context = std::ptr::from_mut(&mut seen).cast::<c_void>();
+        // SAFETY: the host's own function; the context is what `see` expects.
+        if !unsafe { (host.scoreboard)(&mut board, context, see) } {
+            return none(py);
+        }
+        let whole = |number: c_int| Object::integer(py, number.into());
+        Object::tuple(
+            py,
+            vec![
+                whole(board.server_limit)?,
+                whole(board.thread_limit)?,
+                whole(board.running_generation)?,
+                Object::float(py, environ::seconds(board.restart_time))?,
+                Object::list(py, seen.processes)?,
+            ],
+        )
+    })
+}
+
+/// Processes of the scoreboard so far.
+struct Seen<'py> {
+    py: Attached<'py>,
+    processes: Vec<Result<Object<'py>>>,
+}
+
+unsafe extern "C" fn see(context: *mut c_void, process: &Process<'_>) {
+    // SAFETY: S3: what `scoreboard` lends, on its own thread.
+    let seen = unsafe { &mut *context.cast::<Seen<'_>>() };
+    seen.processes.push(of_process(seen.py, process));
+}
+
+/// Number, pid, generation, whether it is quiescing, threads.
+fn of_process<'py>(py: Attached<'py>, process: &Process<'_>) -> Result<Object<'py>> {
+    let whole = |number: c_int| Object::integer(py, number.into());
+    let workers = process.workers.items().iter().map(|worker| of_worker(py, worker));
+    let items = vec![
+        whole(process.number)?,
+        whole(process.pid)?,
+        whole(process.generation)?,
+        Object::boolean(py, process.quiescing),
+        Object::list(py, workers)?,
+    ];
+    Object::tuple(py, items)
+}
+
+/// In the order of the record.
+fn of_worker<'py>(py: Attached<'py>, worker: &Worker<'_>) -> Result<Object<'py>> {
+    let time = |micros| Object::float(py, environ::seconds(micros));
+    let items = vec![
+        Object::integer(py, worker.number.into())?,
+        Object::integer(py, worker.generation.into())?,
+        Object::latin1(py, &[worker.status])?,
+        Object::integer(py, worker.access_count)?,
+        Object::integer(py, worker.bytes_served)?,
+        time(worker.start_time)?,
+        time(worker.stop_time)?,
+        time(worker.last_used)?,
+        Object::latin1(py, worker.client.bytes())?,
+        Object::latin1(py, worker.request.bytes())?,
+        Object::latin1(py, worker.vhost.bytes())?,
+    ];
+    Object::tuple(py, items)
+}

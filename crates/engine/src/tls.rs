@@ -1,0 +1,91 @@
+//! What mod_ssl knows of a connection.
+
+use std::ffi::c_void;
+
+use cpython::{Attached, Object, Result, ffi};
+use door::{Exchange, Sink, Text};
+
+use crate::current;
+use crate::types::{
+    Handle, Kind, LAST, Methods, bytes_of, guarded, is_text, latin1_of, make_handle_type, none,
+    raise,
+};
+
+/// Raised when the request is over.
+pub(crate) const EXPIRED: &str = "mod_ssl asked for after request completed";
+
+/// 1 if the connection is mod_ssl's.
+pub(crate) fn is_https(py: Attached<'_>, exchange: Exchange) -> Result<Object<'_>> {
+    // SAFETY: the host's own function; the request runs.
+    let is_https = current::host().is_some_and(|host| unsafe { (host.is_https)(exchange) });
+    Object::integer(py, is_https.into())
+}
+
+/// A variable of mod_ssl's, `None` if there is no such.
+pub(crate) fn variable<'py>(
+    py: Attached<'py>,
+    exchange: Exchange,
+    name: &Object<'py>,
+) -> Result<Object<'py>> {
+    let name = match bytes_of(name) {
+        Some(bytes) => bytes.to_vec(),
+        None if is_text(name) => latin1_of(name)?,
+        None => {
+            let text = format!("name must be str, not {}", name.type_name());
+            return Err(raise(Kind::Type, &text));
+        }
+    };
+    let mut value = None;
+    if let Some(host) = current::host() {
+        let mut take = |text: &[u8]| value = Some(text.to_vec());
+        // SAFETY: the host's own function; the request runs.
+        unsafe { (host.ssl_variable)(exchange, Text::new(&name), Sink::new(&mut take)) };
+    }
+    value.map_or_else(|| none(py), |value| Object::latin1(py, &value))
+}
+
+/// The type whose methods are `mod_ssl.is_https` and `mod_ssl.var_lookup` of
+/// scripts that decide about a request. Behind it is the exchange.
+pub(crate) fn make_type(py: Attached<'_>) -> Result<Object<'_>> {
+    make_handle_type(py, c"mod_wsgi.Auth", &[METHODS.slot()])
+}
+
+static METHODS: Methods<3> = Methods([
+    ffi::PyMethodDef {
+        ml_name: c"is_https".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: asked },
+        ml_flags: ffi::METH_NOARGS,
+        ml_doc: std::ptr::null(),
+    },
+    ffi::PyMethodDef {
+        ml_name: c"var_lookup".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: looked_up },
+        ml_flags: ffi::METH_O,
+        ml_doc: std::ptr::null(),
+    },
+    LAST,
+]);
+
+fn behind(object: *mut ffi::PyObject) -> Result<Exchange> {
+    // SAFETY: a method of our own type.
+    let exchange = unsafe { Handle::behind::<c_void>(object) };
+    exchange.map(std::ptr::from_mut).ok_or_else(|| raise(Kind::Runtime, EXPIRED))
+}
+
+unsafe extern "C" fn asked(
+    object: *mut ffi::PyObject,
+    _none: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| is_https(py, behind(object)?))
+}
+
+unsafe extern "C" fn looked_up(
+    object: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| {
+        let exchange = behind(object)?;
+        // SAFETY: S3: a live argument.
+        variable(py, exchange, &unsafe { Object::from_borrowed(py, name) }?)
+    })
+}

@@ -1,0 +1,107 @@
+//! Scripts that decide about a request are asked: a function of theirs is called
+//! on the Python side.
+
+use door::{Answer, Answers, List, Question, Sink, Text};
+use httpd::{Level, Request};
+use wsgi::group;
+
+use crate::config::{DirectoryConfig, Script};
+use crate::environ::Environ;
+use crate::exchange::exchange_of;
+use crate::names::Names;
+use crate::{handler, python};
+
+/// A script that can be asked about one request.
+pub(crate) struct Asked<'a> {
+    request: Request<'a>,
+    script: &'a Script,
+    config: &'a DirectoryConfig,
+    group: String,
+    environ: Environ<'a>,
+    knows_tls: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// A script that decides who may see the request.
+    pub(crate) fn about_access(
+        request: Request<'a>,
+        script: &'a Script,
+        config: &'a DirectoryConfig,
+    ) -> Self {
+        let names = Names::of(request);
+        let group = group::script_group(script.application_group.as_deref(), &names);
+        let environ = Environ::of_access(request, &names);
+        Self { request, script, config, group, environ, knows_tls: true }
+    }
+
+    /// A script that decides where the request is handled.
+    pub(crate) fn about_place(
+        request: Request<'a>,
+        script: &'a Script,
+        config: &'a DirectoryConfig,
+        names: &Names<'a>,
+        environ: Environ<'a>,
+    ) -> Self {
+        let group = group::script_group(script.application_group.as_deref(), names);
+        Self { request, script, config, group, environ, knows_tls: false }
+    }
+
+    /// Path of the script.
+    pub(crate) fn path(&self) -> &str {
+        &self.script.path
+    }
+
+    /// The answer of a function that is given these texts; its own texts go to the
+    /// function.
+    pub(crate) fn ask(
+        &self,
+        function: &str,
+        arguments: &[&[u8]],
+        answers: Answers,
+        mut take: impl FnMut(&[u8]),
+    ) -> Answer {
+        let Some(guest) = python::guest() else {
+            self.log("WSGI0210: Embedded mode of mod_wsgi cannot be used as Python was not initialised in this process.");
+            return Answer::NotLoaded;
+        };
+        let mut pairs = self.environ.pairs();
+        if !self.knows_tls {
+            // The groups that this script itself runs in.
+            for (name, value) in
+                [("mod_wsgi.process_group", ""), ("mod_wsgi.application_group", &self.group)]
+            {
+                let (name, value) = (Text::new(name.as_bytes()), Text::new(value.as_bytes()));
+                pairs.push(door::Pair { name, value });
+            }
+        }
+        let arguments: Vec<Text<'_>> = arguments.iter().map(|text| Text::new(text)).collect();
+        let question = Question {
+            exchange: exchange_of(self.request),
+            script: door::Script {
+                path: Text::new(self.script.path.as_bytes()),
+                time: handler::time_of(&self.script.path),
+                application_group: Text::new(self.group.as_bytes()),
+                reloading: self.config.script_reloading.unwrap_or(true),
+            },
+            function: Text::new(function.as_bytes()),
+            environ: List::new(&pairs),
+            arguments: List::new(&arguments),
+            answers,
+            filename: Text::new(self.request.filename()),
+            knows_tls: self.knows_tls,
+        };
+        // SAFETY: the guest's own function; all texts outlive the call.
+        unsafe { (guest.ask)(&question, Sink::new(&mut take)) }
+    }
+
+    /// Logs an error of the script's.
+    pub(crate) fn log(&self, text: &str) {
+        log(self.request, text);
+    }
+}
+
+/// Logs an error with the file of the request before it.
+pub(crate) fn log(request: Request<'_>, text: &str) {
+    let file = String::from_utf8_lossy(request.filename());
+    request.log(crate::index(), Level::Error, &format!("[script {file}] {text}"));
+}
