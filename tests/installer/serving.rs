@@ -17,6 +17,7 @@ use self::wire::{Reply, Wire};
 use crate::real::{command, free_port, real};
 use crate::sandbox::Outcome;
 
+mod access;
 mod configuration;
 mod environ;
 mod errors;
@@ -30,6 +31,7 @@ mod mapping;
 mod proxies;
 mod response;
 mod runtime;
+mod users;
 mod wire;
 
 /// Longer than anything takes on a machine that is busy; nothing waits so long
@@ -341,11 +343,12 @@ fn every_name_that_the_module_wants_is_exported() {
 }
 
 /// What the server loads besides its MPM and the module.
-const MODULES: [&str; 18] = [
+const MODULES: [&str; 19] = [
     "access_compat",
     "actions",
     "alias",
     "auth_basic",
+    "auth_digest",
     "authn_core",
     "authn_file",
     "authz_core",
