@@ -19,6 +19,7 @@ use crate::sandbox::Outcome;
 
 mod access;
 mod configuration;
+mod dispatch;
 mod environ;
 mod errors;
 mod events;
