@@ -29,6 +29,7 @@ mod groups;
 mod input;
 mod loading;
 mod mapping;
+mod metrics;
 mod proxies;
 mod response;
 mod runtime;
