@@ -30,6 +30,7 @@ mod input;
 mod loading;
 mod mapping;
 mod metrics;
+mod options;
 mod proxies;
 mod response;
 mod runtime;
