@@ -19,6 +19,7 @@ use crate::sandbox::Outcome;
 
 mod access;
 mod configuration;
+mod contexts;
 mod dispatch;
 mod environ;
 mod errors;
