@@ -241,6 +241,15 @@ impl<'py> Object<'py> {
         unsafe { Self::from_new(self.py, result) }
     }
 
+    /// An iterator over it.
+    ///
+    /// # Errors
+    /// When it cannot be iterated over.
+    pub fn iterator(&self) -> Result<Self> {
+        // SAFETY: S3; a new reference.
+        unsafe { Self::from_new(self.py, ffi::PyObject_GetIter(self.raw())) }
+    }
+
     /// The next item of an iterator; none at its end.
     ///
     /// # Errors

@@ -75,11 +75,12 @@ impl<'a, T> List<'a, T> {
     }
 }
 
-/// Where the other side puts texts, in one call each.
+/// Where the other side puts texts, in one call each, with a number that says what
+/// the text belongs to.
 #[repr(C)]
 pub struct Sink<'a> {
     context: *mut c_void,
-    put: unsafe extern "C" fn(*mut c_void, Text<'_>),
+    put: unsafe extern "C" fn(*mut c_void, usize, Text<'_>),
     _lent: PhantomData<&'a mut ()>,
 }
 
@@ -87,19 +88,23 @@ impl<'a> Sink<'a> {
     /// A sink that hands each text to a function of this side, which must not
     /// panic.
     #[must_use]
-    pub fn new<F: FnMut(&[u8])>(take: &'a mut F) -> Self {
-        unsafe extern "C" fn put<F: FnMut(&[u8])>(context: *mut c_void, text: Text<'_>) {
+    pub fn new<F: FnMut(usize, &[u8])>(take: &'a mut F) -> Self {
+        unsafe extern "C" fn put<F: FnMut(usize, &[u8])>(
+            context: *mut c_void,
+            number: usize,
+            text: Text<'_>,
+        ) {
             // SAFETY: the function that `new` was lent, for as long as the sink lives.
             let take = unsafe { &mut *context.cast::<F>() };
-            take(text.bytes());
+            take(number, text.bytes());
         }
         Self { context: std::ptr::from_mut(take).cast(), put: put::<F>, _lent: PhantomData }
     }
 
     /// Puts a text.
-    pub fn put(&mut self, text: &[u8]) {
+    pub fn put(&mut self, number: usize, text: &[u8]) {
         // SAFETY: the function and context of `new`.
-        unsafe { (self.put)(self.context, Text::new(text)) };
+        unsafe { (self.put)(self.context, number, Text::new(text)) };
     }
 }
 
@@ -211,6 +216,8 @@ pub struct Settings<'a> {
     pub eggs: Text<'a>,
     /// `WSGIServerMetrics`.
     pub server_metrics: bool,
+    /// Whether `WSGITelemetryService` is given: figures are its own then.
+    pub telemetry: bool,
     /// `WSGICaseSensitivity`.
     pub case_sensitivity: bool,
     /// Whether httpd runs as one process for a debugger: streams stay alone.
@@ -301,7 +308,7 @@ pub struct Script<'a> {
     pub reloading: bool,
 }
 
-/// A function of a script that decides about a request.
+/// Functions of a script that decide about a request.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
@@ -309,13 +316,13 @@ pub struct Question<'a> {
     pub exchange: Exchange,
     /// The script.
     pub script: Script<'a>,
-    /// Name of the function.
-    pub function: Text<'a>,
-    /// Its first argument, without what only Python can make.
+    /// Names of the functions, called one after the other until one fails.
+    pub functions: List<'a, Text<'a>>,
+    /// Their first argument, without what only Python can make.
     pub environ: List<'a, Pair<'a>>,
-    /// Its other arguments.
+    /// Their other arguments.
     pub arguments: List<'a, Text<'a>>,
-    /// What it may answer with.
+    /// What they may answer with.
     pub answers: Answers,
     /// The file that the request is for, to be shown before lines of the log.
     pub filename: Text<'a>,
@@ -336,6 +343,16 @@ pub enum Answers {
     Bytes,
     /// Several of these.
     List,
+}
+
+/// What the last function that was called answered, and which one that is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Answered {
+    /// Number of the function.
+    pub number: usize,
+    /// Its answer.
+    pub answer: Answer,
 }
 
 /// What a function answered.
@@ -362,6 +379,14 @@ pub enum Answer {
     NotLatin1,
     /// Where several are asked for: something that is no sequence.
     NotIterable,
+}
+
+impl Answer {
+    /// Whether the next function is to be asked.
+    #[must_use]
+    pub fn lets_go_on(self) -> bool {
+        matches!(self, Self::NoFunction | Self::Nothing | Self::Yes | Self::No | Self::Texts)
+    }
 }
 
 /// One request for the guest.
@@ -406,9 +431,9 @@ pub struct Guest {
     pub start: unsafe extern "C" fn(&'static Host, &Settings<'_>) -> bool,
     /// Loads a script into its interpreter before any request.
     pub load: unsafe extern "C" fn(&Script<'_>),
-    /// Asks a function of a script, on any thread. Texts of the answer go to the
-    /// sink.
-    pub ask: unsafe extern "C" fn(&Question<'_>, Sink<'_>) -> Answer,
+    /// Asks functions of a script, on any thread. Texts of their answers go to the
+    /// sink, with the function's number.
+    pub ask: unsafe extern "C" fn(&Question<'_>, Sink<'_>) -> Answered,
     /// Answers a request, on any thread.
     pub handle: unsafe extern "C" fn(&Call<'_>) -> Outcome,
     /// Ends Python; no call runs any more. Told not to, it only tells those who

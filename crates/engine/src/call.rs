@@ -16,17 +16,17 @@ use crate::{environ, script};
 
 /// Loads a script before any request asks for it.
 pub fn load(script: &Script<'_>) {
-    let name = String::from_utf8_lossy(script.application_group.bytes());
-    if let Some(world) = World::find(&name) {
+    let name = script.application_group.bytes();
+    if let Some(world) = World::find(name) {
         world.interpreter.attach(|py| drop(script::module(py, &world, script)));
     }
 }
 
 /// Answers a request.
 pub fn handle(call: &Call<'_>) -> Outcome {
-    let name = String::from_utf8_lossy(call.script.application_group.bytes());
+    let name = call.script.application_group.bytes();
     current::with_exchange(call.exchange, || {
-        let Some(world) = World::find(&name) else { return FAILED };
+        let Some(world) = World::find(name) else { return FAILED };
         let mut work = Work {
             world: &world,
             call,
@@ -89,6 +89,7 @@ impl Work<'_> {
             let ended = Ended {
                 request_start: facts.request_start,
                 application_start: facts.application_start,
+                application_finish: environ::now(),
                 status: self.response.code(),
                 input: self.input.traffic,
                 output: self.response.traffic,

@@ -57,7 +57,8 @@ impl Cpu {
 pub(crate) struct Used {
     pub(crate) cpu: Cpu,
     pub(crate) waits: Waits,
-    elapsed: Duration,
+    /// Since before its thread waited for Python's lock.
+    elapsed: Option<Duration>,
 }
 
 /// One request, from before its thread waits for Python's lock to its end.
@@ -84,14 +85,19 @@ impl Meter {
         Self { thread, start: Some((begun, Cpu::of_thread())) }
     }
 
-    /// What was used until now; nothing if it was not measured from the start.
+    /// What was used until now, if anybody wants to know. Of a request that runs
+    /// since before that, nothing but its time is known.
     pub(crate) fn used(&self) -> Option<Used> {
-        let (begun, cpu) = self.start?;
-        let cpu = Cpu::of_thread().since(cpu);
-        Some(Used { cpu, waits: take_waits(), elapsed: begun.elapsed() })
+        let waits = MEASURING.load(Ordering::Relaxed).then(take_waits)?;
+        Some(match self.start {
+            Some((begun, cpu)) => {
+                Used { cpu: Cpu::of_thread().since(cpu), waits, elapsed: Some(begun.elapsed()) }
+            }
+            None => Used { waits, ..Used::default() },
+        })
     }
 
-    /// Sums up a request that was measured.
+    /// Sums up a request.
     pub(crate) fn sum_up(&self, ended: &Ended, used: &Used) {
         if RECORDING.load(Ordering::Relaxed) {
             totals().add(self.thread, ended, used);
@@ -115,6 +121,7 @@ pub(crate) struct Ended {
     /// Microseconds since 1970.
     pub(crate) request_start: i64,
     pub(crate) application_start: i64,
+    pub(crate) application_finish: i64,
     /// The application's, if it gave one.
     pub(crate) status: Option<u16>,
     pub(crate) input: Traffic,
@@ -127,17 +134,22 @@ pub(crate) fn measure() {
     MEASURING.store(true, Ordering::Relaxed);
 }
 
-/// Remembers when the process started, and how many threads serve.
-pub(crate) fn start(threads: i64) {
+/// Remembers when the process started, how many threads serve, and whether
+/// telemetry has the figures to itself.
+pub(crate) fn start(threads: i64, telemetry: bool) {
     let threads = usize::try_from(threads).unwrap_or(1).max(1);
     PROCESS.get_or_init(|| Process {
         started: epoch(),
+        telemetry,
         counts: (0..threads).map(|_| AtomicU64::new(0)).collect(),
     });
 }
 
 /// `start_recording_metrics()`.
 pub(crate) fn record() {
+    if PROCESS.get().is_none_or(|process| process.telemetry) {
+        return;
+    }
     measure();
     let mut totals = totals();
     if !RECORDING.swap(true, Ordering::Relaxed) {
@@ -147,6 +159,7 @@ pub(crate) fn record() {
 
 struct Process {
     started: f64,
+    telemetry: bool,
     /// Requests by thread.
     counts: Box<[AtomicU64]>,
 }
@@ -285,12 +298,14 @@ impl Totals {
     fn add(&mut self, thread: i64, ended: &Ended, used: &Used) {
         let micros = |time: i64| Duration::from_micros(u64::try_from(time).unwrap_or(0));
         let server = micros(ended.application_start - ended.request_start);
+        let application = micros(ended.application_finish - ended.application_start);
+        let elapsed = used.elapsed.unwrap_or(application);
         let slot = self.slot(thread);
         slot.completed += 1;
-        slot.busy += slot.running.take().map_or(used.elapsed, |run| run.counted.elapsed());
+        slot.busy += slot.running.take().map_or(elapsed, |run| run.counted.elapsed());
         slot.cpu += used.cpu.total();
-        slot.most = slot.most.max(used.elapsed);
-        self.busy += used.elapsed;
+        slot.most = slot.most.max(elapsed);
+        self.busy += elapsed;
         let interval = &mut self.interval;
         // No start_response is a failure.
         let class = usize::from(ended.status.unwrap_or(500) / 100).clamp(1, 5);
@@ -300,8 +315,8 @@ impl Totals {
         interval.waits += i64::from(used.waits.count);
         let times = [
             server,
-            used.elapsed,
-            server + used.elapsed,
+            application,
+            server + application,
             used.waits.total,
             ended.input.time,
             ended.output.time,

@@ -2,48 +2,67 @@
 //! is, where it is handled.
 
 use cpython::{Attached, Object, Raised, Result, ffi};
-use door::{Answer, Answers, Question, Sink};
+use door::{Answer, Answered, Answers, Question, Sink};
 
 use crate::exception::{self, clear};
 use crate::types::{Handle, bytes_of, is_text, latin1_of, utf8_of};
 use crate::world::World;
 use crate::{current, environ, script};
 
-/// Asks a function of a script. Texts of the answer go to the sink.
-pub fn ask(question: &Question<'_>, mut sink: Sink<'_>) -> Answer {
-    let name = String::from_utf8_lossy(question.script.application_group.bytes());
+/// Asks functions of a script. Texts of the answers go to the sink.
+pub fn ask(question: &Question<'_>, mut sink: Sink<'_>) -> Answered {
+    let name = question.script.application_group.bytes();
     current::with_exchange(question.exchange, || {
-        let Some(world) = World::find(&name) else { return Answer::NotLoaded };
+        let Some(world) = World::find(name) else { return NOT_LOADED };
         current::with_script(question.filename.bytes(), || {
             world.interpreter.attach(|py| ask_in(py, &world, question, &mut sink))
         })
     })
 }
 
-fn ask_in(py: Attached<'_>, world: &World, question: &Question<'_>, sink: &mut Sink<'_>) -> Answer {
-    let Some(module) = script::module(py, world, &question.script) else {
-        return Answer::NotLoaded;
-    };
-    let function =
-        Object::latin1(py, question.function.bytes()).and_then(|name| module.attribute_of(&name));
-    let Ok(function) = function else {
-        clear(py);
-        return Answer::NoFunction;
-    };
-    current::calling(|| call(py, world, &function, question))
-        .and_then(|answer| read(py, world, &answer, question, sink))
-        .unwrap_or_else(|Raised| {
-            exception::log(py, world, question.script.path.bytes());
-            Answer::Raised
-        })
+const NOT_LOADED: Answered = Answered { number: 0, answer: Answer::NotLoaded };
+
+fn ask_in(
+    py: Attached<'_>,
+    world: &World,
+    question: &Question<'_>,
+    sink: &mut Sink<'_>,
+) -> Answered {
+    let Some(module) = script::module(py, world, &question.script) else { return NOT_LOADED };
+    let mut answered = NOT_LOADED;
+    let asked = with_arguments(py, world, question, |arguments| {
+        for (number, name) in question.functions.items().iter().enumerate() {
+            let function =
+                Object::latin1(py, name.bytes()).and_then(|name| module.attribute_of(&name));
+            let answer = match function {
+                Ok(function) => call(py, world, &function, arguments, question, |text| {
+                    sink.put(number, text);
+                }),
+                Err(Raised) => {
+                    clear(py);
+                    Answer::NoFunction
+                }
+            };
+            answered = Answered { number, answer };
+            if !answer.lets_go_on() {
+                break;
+            }
+        }
+    });
+    if asked.is_err() {
+        exception::log(py, world, question.script.path.bytes());
+    }
+    answered
 }
 
-fn call<'py>(
-    py: Attached<'py>,
+/// Makes the arguments, which all functions share, and ends what must not outlive
+/// the request.
+fn with_arguments(
+    py: Attached<'_>,
     world: &World,
-    function: &Object<'py>,
     question: &Question<'_>,
-) -> Result<Object<'py>> {
+    ask: impl FnOnce(&[&Object<'_>]),
+) -> Result<()> {
     let environ = environ::of_pairs(py, world, question.environ.items())?;
     let errors = world.take_errors(py)?;
     environ.set_item(&world.key(py, b"wsgi.errors")?, &errors)?;
@@ -60,78 +79,74 @@ fn call<'py>(
     for text in question.arguments.items() {
         arguments.push(Object::latin1(py, text.bytes())?);
     }
-    let result = function.call(&arguments.iter().collect::<Vec<_>>());
+    current::calling(|| ask(&arguments.iter().collect::<Vec<_>>()));
     Handle::expire(&connection);
     drop(arguments);
-    let held = exception::Held::take();
-    if world.give_errors_back(py, errors).is_err() {
-        // A log that cannot be flushed is nobody's failure.
-        clear(py);
-    }
-    held.put_back();
-    result
+    world.give_errors_back(py, errors)
 }
 
-/// What an answer means.
-fn read(
+/// Calls a function. What it raises is logged.
+fn call(
     py: Attached<'_>,
     world: &World,
-    answer: &Object<'_>,
+    function: &Object<'_>,
+    arguments: &[&Object<'_>],
     question: &Question<'_>,
-    sink: &mut Sink<'_>,
-) -> Result<Answer> {
-    let flags = matches!(question.answers, Answers::Flag | Answers::FlagOrText);
+    put: impl FnMut(&[u8]),
+) -> Answer {
+    let answer = function
+        .call(arguments)
+        .map_err(|Raised| Answer::Raised)
+        .and_then(|answer| read(&answer, question.answers, put));
+    answer.unwrap_or_else(|failure| {
+        exception::log(py, world, question.script.path.bytes());
+        failure
+    })
+}
+
+/// What an answer means; what fails in asking for that leaves an exception set.
+fn read(
+    answer: &Object<'_>,
+    wanted: Answers,
+    mut put: impl FnMut(&[u8]),
+) -> std::result::Result<Answer, Answer> {
+    let flags = matches!(wanted, Answers::Flag | Answers::FlagOrText);
     // SAFETY: S3: three objects that always live.
     let (nothing, yes, no) = unsafe { (ffi::Py_None(), ffi::Py_True(), ffi::Py_False()) };
-    match question.answers {
-        Answers::List => return read_list(py, world, answer, question, sink),
-        _ if answer.is(nothing) => return Ok(Answer::Nothing),
-        _ if flags && answer.is(yes) => return Ok(Answer::Yes),
-        _ if flags && answer.is(no) => return Ok(Answer::No),
-        Answers::FlagOrText if is_text(answer) => sink.put(utf8_of(answer)?.as_bytes()),
-        Answers::Bytes => return read_bytes(py, world, answer, question, sink),
-        Answers::Flag | Answers::FlagOrText => return Ok(Answer::Other),
+    match wanted {
+        Answers::List => read_list(answer, put),
+        _ if answer.is(nothing) => Ok(Answer::Nothing),
+        _ if flags && answer.is(yes) => Ok(Answer::Yes),
+        _ if flags && answer.is(no) => Ok(Answer::No),
+        Answers::FlagOrText if is_text(answer) => {
+            put(utf8_of(answer).map_err(|Raised| Answer::Raised)?.as_bytes());
+            Ok(Answer::Texts)
+        }
+        Answers::Bytes => read_bytes(answer, put),
+        Answers::Flag | Answers::FlagOrText => Ok(Answer::Other),
     }
-    Ok(Answer::Texts)
 }
 
-/// Bytes, or a text in latin-1. One that has no such form is logged.
+/// Bytes, or a text in latin-1.
 fn read_bytes(
-    py: Attached<'_>,
-    world: &World,
     answer: &Object<'_>,
-    question: &Question<'_>,
-    sink: &mut Sink<'_>,
-) -> Result<Answer> {
+    mut put: impl FnMut(&[u8]),
+) -> std::result::Result<Answer, Answer> {
     match bytes_of(answer) {
-        Some(bytes) => sink.put(bytes),
+        Some(bytes) => put(bytes),
         None if !is_text(answer) => return Ok(Answer::Other),
-        None => match latin1_of(answer) {
-            Ok(bytes) => sink.put(&bytes),
-            Err(Raised) => {
-                exception::log(py, world, question.script.path.bytes());
-                return Ok(Answer::NotLatin1);
-            }
-        },
+        None => put(&latin1_of(answer).map_err(|Raised| Answer::NotLatin1)?),
     }
     Ok(Answer::Texts)
 }
 
 fn read_list(
-    py: Attached<'_>,
-    world: &World,
     answer: &Object<'_>,
-    question: &Question<'_>,
-    sink: &mut Sink<'_>,
-) -> Result<Answer> {
-    // SAFETY: S3; a new reference.
-    let Ok(iterator) = (unsafe { Object::from_new(py, ffi::PyObject_GetIter(answer.raw())) })
-    else {
-        exception::log(py, world, question.script.path.bytes());
-        return Ok(Answer::NotIterable);
-    };
-    while let Some(item) = iterator.next()? {
-        match read_bytes(py, world, &item, question, sink)? {
+    mut put: impl FnMut(&[u8]),
+) -> std::result::Result<Answer, Answer> {
+    let iterator = answer.iterator().map_err(|Raised| Answer::NotIterable)?;
+    while let Some(item) = iterator.next().map_err(|Raised| Answer::Raised)? {
+        match read_bytes(&item, &mut put)? {
             Answer::Texts => {}
             other => return Ok(other),
         }

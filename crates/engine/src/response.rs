@@ -411,7 +411,8 @@ unsafe extern "C" fn ssl_is_https(
     guarded(|py| {
         // SAFETY: a method of our own type.
         let response = unsafe { Handle::behind::<Response>(object) };
-        let response = response.ok_or_else(|| raise(Kind::Runtime, tls::EXPIRED))?;
+        let response = response
+            .ok_or_else(|| raise(Kind::Runtime, "ssl_is_https() called after request completed"))?;
         tls::is_https(py, response.exchange)
     })
 }
@@ -423,8 +424,11 @@ unsafe extern "C" fn ssl_var_lookup(
     guarded(|py| {
         // SAFETY: a method of our own type.
         let response = unsafe { Handle::behind::<Response>(object) };
-        let response = response.ok_or_else(|| raise(Kind::Runtime, tls::EXPIRED))?;
+        let response = response.ok_or_else(|| {
+            raise(Kind::Runtime, "ssl_var_lookup() called after request completed")
+        })?;
         // SAFETY: S3: a live argument.
-        tls::variable(py, response.exchange, &unsafe { Object::from_borrowed(py, name) }?)
+        let name = unsafe { Object::from_borrowed(py, name) }?;
+        tls::variable(py, response.exchange, "ssl_var_lookup", &name)
     })
 }

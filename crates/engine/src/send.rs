@@ -63,8 +63,7 @@ fn send_all(
     if send_as_file(py, world, iterable, adapter)? {
         return Ok(());
     }
-    // SAFETY: S3; a new reference.
-    let iterator = unsafe { Object::from_new(py, ffi::PyObject_GetIter(iterable.raw())) }?;
+    let iterator = iterable.iterator()?;
     while let Some(item) = iterator.next()? {
         let Some(block) = bytes_of(&item) else {
             let text = format!("response iterable must yield bytes, not {}", item.type_name());

@@ -2,17 +2,15 @@
 
 use std::ffi::c_void;
 
-use cpython::{Attached, Object, Result, ffi};
+use cpython::{Attached, Object, Raised, Result, ffi};
 use door::{Exchange, Sink, Text};
 
 use crate::current;
+use crate::exception::clear;
 use crate::types::{
     Handle, Kind, LAST, Methods, bytes_of, guarded, is_text, latin1_of, make_handle_type, none,
     raise,
 };
-
-/// Raised when the request is over.
-pub(crate) const EXPIRED: &str = "mod_ssl asked for after request completed";
 
 /// 1 if the connection is mod_ssl's.
 pub(crate) fn is_https(py: Attached<'_>, exchange: Exchange) -> Result<Object<'_>> {
@@ -25,19 +23,21 @@ pub(crate) fn is_https(py: Attached<'_>, exchange: Exchange) -> Result<Object<'_
 pub(crate) fn variable<'py>(
     py: Attached<'py>,
     exchange: Exchange,
+    method: &str,
     name: &Object<'py>,
 ) -> Result<Object<'py>> {
+    let wrong = |what: &str| raise(Kind::Type, &format!("{method}() argument must be bytes{what}"));
     let name = match bytes_of(name) {
         Some(bytes) => bytes.to_vec(),
-        None if is_text(name) => latin1_of(name)?,
-        None => {
-            let text = format!("name must be str, not {}", name.type_name());
-            return Err(raise(Kind::Type, &text));
-        }
+        None if is_text(name) => latin1_of(name).map_err(|Raised| {
+            clear(py);
+            wrong(" or a latin-1 str")
+        })?,
+        None => return Err(wrong(&format!(", not {}", name.type_name()))),
     };
     let mut value = None;
     if let Some(host) = current::host() {
-        let mut take = |text: &[u8]| value = Some(text.to_vec());
+        let mut take = |_number: usize, text: &[u8]| value = Some(text.to_vec());
         // SAFETY: the host's own function; the request runs.
         unsafe { (host.ssl_variable)(exchange, Text::new(&name), Sink::new(&mut take)) };
     }
@@ -69,7 +69,9 @@ static METHODS: Methods<3> = Methods([
 fn behind(object: *mut ffi::PyObject) -> Result<Exchange> {
     // SAFETY: a method of our own type.
     let exchange = unsafe { Handle::behind::<c_void>(object) };
-    exchange.map(std::ptr::from_mut).ok_or_else(|| raise(Kind::Runtime, EXPIRED))
+    exchange
+        .map(std::ptr::from_mut)
+        .ok_or_else(|| raise(Kind::Runtime, "request object has expired"))
 }
 
 unsafe extern "C" fn asked(
@@ -86,6 +88,6 @@ unsafe extern "C" fn looked_up(
     guarded(|py| {
         let exchange = behind(object)?;
         // SAFETY: S3: a live argument.
-        variable(py, exchange, &unsafe { Object::from_borrowed(py, name) }?)
+        variable(py, exchange, "var_lookup", &unsafe { Object::from_borrowed(py, name) }?)
     })
 }

@@ -18,7 +18,7 @@ use crate::{functions, metrics};
 /// One interpreter and what it has of ours.
 pub(crate) struct World {
     /// Name of the application group; empty for the main interpreter.
-    pub(crate) name: String,
+    pub(crate) name: Vec<u8>,
     /// The interpreter.
     pub(crate) interpreter: Interpreter,
     /// Its scripts.
@@ -108,7 +108,7 @@ impl Kept {
 /// What is the same for all interpreters.
 struct Process {
     settings: Facts,
-    worlds: Mutex<BTreeMap<String, Arc<World>>>,
+    worlds: Mutex<BTreeMap<Vec<u8>, Arc<World>>>,
 }
 
 static PROCESS: OnceLock<Process> = OnceLock::new();
@@ -178,13 +178,13 @@ pub fn start(host: &'static Host, settings: &Settings<'_>) -> std::result::Resul
         hash_seed: u32::try_from(settings.hash_seed).ok(),
         name: b"mod_wsgi".to_vec(),
     })?;
-    metrics::start(settings.threads.into());
+    metrics::start(settings.threads.into(), settings.telemetry);
     let process =
         PROCESS.get_or_init(|| Process { settings: Facts::of(settings), worlds: Mutex::default() });
     current::log(level::INFO, b"Attaching to Python main interpreter in embedded mode.");
-    let main = World::set_up(String::new(), Interpreter::main(), &process.settings)?;
+    let main = World::set_up(&[], Interpreter::main(), &process.settings)?;
     if let Ok(mut worlds) = process.worlds.lock() {
-        worlds.insert(String::new(), Arc::new(main));
+        worlds.insert(Vec::new(), Arc::new(main));
     }
     Ok(())
 }
@@ -206,10 +206,7 @@ pub fn stop(destroy: bool) {
         world.interpreter.forget_threads_of_host();
         world.call_own(c"_join_threads");
         if world.interpreter != Interpreter::main() {
-            current::log(
-                level::INFO,
-                format!("Destroying sub-interpreter '{}' in embedded mode.", world.name).as_bytes(),
-            );
+            current::log(level::INFO, format!("Destroying {}.", world.place()).as_bytes());
             world.interpreter.end();
         }
     }
@@ -220,7 +217,7 @@ pub fn stop(destroy: bool) {
 
 impl World {
     /// The world of that application group; made when it is first needed.
-    pub(crate) fn find(name: &str) -> Option<Arc<Self>> {
+    pub(crate) fn find(name: &[u8]) -> Option<Arc<Self>> {
         let process = PROCESS.get()?;
         // Held while an interpreter is made, by threads that are not attached:
         // nobody waits for it with Python's lock in hand.
@@ -228,20 +225,21 @@ impl World {
         if let Some(world) = worlds.get(name) {
             return Some(Arc::clone(world));
         }
-        let text = format!("Creating sub-interpreter '{name}' in embedded mode.");
+        let shown = String::from_utf8_lossy(name);
+        let text = format!("Creating sub-interpreter '{shown}' in embedded mode.");
         current::log(level::INFO, text.as_bytes());
-        let own_gil = resolve(&process.settings.sections, EMBEDDED, name).own_gil;
+        let own_gil = resolve(&process.settings.sections, EMBEDDED, &shown).own_gil;
         let made = Interpreter::main().attach(|py| Interpreter::new(py, own_gil));
         let interpreter = made
             .map_err(|why| {
-                let text = format!("sub-interpreter '{name}' cannot be made: {why}");
+                let text = format!("sub-interpreter '{shown}' cannot be made: {why}");
                 current::log(level::CRITICAL, text.as_bytes());
             })
             .ok()?;
-        match Self::set_up(name.to_owned(), interpreter, &process.settings) {
+        match Self::set_up(name, interpreter, &process.settings) {
             Ok(world) => {
                 let world = Arc::new(world);
-                worlds.insert(name.to_owned(), Arc::clone(&world));
+                worlds.insert(name.to_vec(), Arc::clone(&world));
                 Some(world)
             }
             Err(why) => {
@@ -252,21 +250,21 @@ impl World {
     }
 
     fn set_up(
-        name: String,
+        name: &[u8],
         interpreter: Interpreter,
         facts: &Facts,
     ) -> std::result::Result<Self, String> {
         interpreter.attach(|py| {
             let make = || -> Result<(Kept, Kept, Types, Own)> {
-                let module = make_module(py, &name, facts)?;
+                let module = make_module(py, name, facts)?;
                 let types = Types::new(py)?;
-                let template = make_template(py, &name, facts, &module)?;
+                let template = make_template(py, name, facts, &module)?;
                 let own = Own::of(&module)?;
                 Ok((Kept::new(module), Kept::new(template), types, own))
             };
             match make() {
                 Ok((module, template, types, own)) => Ok(Self {
-                    name: name.clone(),
+                    name: name.to_vec(),
                     interpreter,
                     scripts: Scripts::default(),
                     case_sensitivity: facts.case_sensitivity,
@@ -279,6 +277,7 @@ impl World {
                 }),
                 Err(Raised) => {
                     exception::print();
+                    let name = String::from_utf8_lossy(name);
                     Err(format!("interpreter '{name}' cannot be set up"))
                 }
             }
@@ -297,9 +296,12 @@ impl World {
 
     /// Interpreter and process, in words.
     pub(crate) fn place(&self) -> String {
-        match self.name.as_str() {
-            "" => "main interpreter in embedded mode".to_owned(),
-            name => format!("sub-interpreter '{name}' in embedded mode"),
+        match self.name.as_slice() {
+            [] => "main interpreter in embedded mode".to_owned(),
+            name => {
+                let name = String::from_utf8_lossy(name);
+                format!("sub-interpreter '{name}' in embedded mode")
+            }
         }
     }
 
@@ -385,14 +387,14 @@ const EMBEDDED: &str = "";
 const MOST_KEYS: usize = 512;
 
 /// Makes the module `mod_wsgi`: facts, `_log`, then its Python part.
-fn make_module<'py>(py: Attached<'py>, name: &str, facts: &Facts) -> Result<Object<'py>> {
+fn make_module<'py>(py: Attached<'py>, name: &[u8], facts: &Facts) -> Result<Object<'py>> {
     // SAFETY: S3; a borrowed reference to the module in `sys.modules`.
     let module =
         unsafe { Object::from_borrowed(py, ffi::PyImport_AddModule(c"mod_wsgi".as_ptr())) }?;
     let version = numbers(py, &[6, 1, 1])?;
     module.set_attribute(c"version", &version)?;
     module.set_attribute(c"process_group", &Object::latin1(py, b"")?)?;
-    module.set_attribute(c"application_group", &Object::latin1(py, name.as_bytes())?)?;
+    module.set_attribute(c"application_group", &Object::latin1(py, name)?)?;
     module.set_attribute(c"maximum_processes", &Object::integer(py, facts.processes)?)?;
     module.set_attribute(c"threads_per_process", &Object::integer(py, facts.threads)?)?;
     functions::add_to(&module)?;
@@ -421,14 +423,15 @@ fn run(py: Attached<'_>, source: &CStr, name: &CStr, names: &Object<'_>) -> Resu
     Ok(())
 }
 
-fn settings<'py>(py: Attached<'py>, name: &str, facts: &Facts) -> Result<Object<'py>> {
-    let resolved = resolve(&facts.sections, EMBEDDED, name);
+fn settings<'py>(py: Attached<'py>, name: &[u8], facts: &Facts) -> Result<Object<'py>> {
+    let shown = String::from_utf8_lossy(name);
+    let resolved = resolve(&facts.sections, EMBEDDED, &shown);
     let folders = resolved.path.iter().map(|folder| Object::path(py, folder.as_bytes()));
     let interval = match resolved.switch_interval {
         // It would be that of everybody who shares the lock.
-        Some(_) if resolved.is_own_interval && !resolved.own_gil => {
+        Some(seconds) if resolved.is_own_interval && !name.is_empty() && !resolved.own_gil => {
             let text = format!(
-                "WSGI0199: WSGISwitchInterval for application group '{name}' is ignored: its interpreter has no lock of its own."
+                "WSGI0199: Skipping per-interpreter switch interval {seconds:.6}s for sub-interpreter '{shown}': setting it would mutate the process-global value because this interpreter does not have its own GIL."
             );
             current::log(level::WARNING, text.as_bytes());
             0.0
@@ -461,7 +464,7 @@ fn settings<'py>(py: Attached<'py>, name: &str, facts: &Facts) -> Result<Object<
 /// What every environ of this interpreter starts as.
 fn make_template<'py>(
     py: Attached<'py>,
-    name: &str,
+    name: &[u8],
     facts: &Facts,
     module: &Object<'py>,
 ) -> Result<Object<'py>> {
@@ -476,7 +479,7 @@ fn make_template<'py>(
         ("apache.version", numbers(py, &facts.apache_version)?),
         ("mod_wsgi.version", numbers(py, &[6, 1, 1])?),
         ("mod_wsgi.process_group", Object::latin1(py, b"")?),
-        ("mod_wsgi.application_group", Object::latin1(py, name.as_bytes())?),
+        ("mod_wsgi.application_group", Object::latin1(py, name)?),
         ("mod_wsgi.queue_start", Object::float(py, 0.0)?),
         ("mod_wsgi.daemon_start", Object::float(py, 0.0)?),
     ];

@@ -114,6 +114,7 @@ pub(crate) fn realm_hash(
         Answer::Other => {
             asked.log("WSGI0179: Digest auth provider must return None or string object.");
         }
+        Answer::NotLatin1 => asked.log("TypeError: Digest auth provider must return None or string object, value containing non 'latin-1' characters found"),
         Answer::NoFunction => asked.log(&format!(
             "WSGI0046: Target WSGI user authentication script '{}' does not provide 'Digest' auth provider.",
             asked.path()

@@ -1,5 +1,8 @@
 //! What each directive does. Name, place and help stand in `wsgi::directive`.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use httpd::{Command, Directive, Regex, Scope};
 use wsgi::directive::{self, Context};
 use wsgi::interpreter::Section;
@@ -117,7 +120,8 @@ const ALL: &[(&str, Apply)] = &[
         let is_narrow = python
             .open_section
             .is_some_and(|open| python.sections[open].application_group.is_some());
-        python.free_threading[usize::from(is_narrow)] |= flag(directive)?;
+        // In such a section it is out of place, whatever it says.
+        python.free_threading[usize::from(is_narrow)] |= flag(directive)? || is_narrow;
         Ok(())
     }),
     ("WSGIDestroyInterpreter", |directive, _| {
@@ -260,6 +264,15 @@ fn script_alias(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<()
     let path = path_of(directive, path);
     let mut alias = Script { name: url.clone(), regex, path, ..Script::default() };
     read_options(&mut alias, &directive.rests[1], "script alias", ALIAS_OPTIONS)?;
+    // One without `$` is loaded when the processes of the group start.
+    let is_fixed = alias.regex.is_none() || !alias.path.contains('$');
+    if let (Some(group), Some(application)) = (&alias.process_group, &alias.application_group)
+        && is_fixed
+        && [group, application].iter().all(|name| !name.contains("%{"))
+        && !is_daemon_group(group)
+    {
+        return Err("WSGI process group not yet configured.".to_owned());
+    }
     server(directive)?.aliases.push(alias);
     Ok(())
 }
@@ -293,7 +306,7 @@ fn import_script(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(
     if script.application_group.is_none() {
         return Err("Name of WSGI application group required.".to_owned());
     }
-    if group != "%{GLOBAL}" {
+    if group != "%{GLOBAL}" && !is_daemon_group(group) {
         return Err("WSGI process group not yet configured.".to_owned());
     }
     let server = server(directive)?;
@@ -331,7 +344,24 @@ fn daemon_process(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<
     let rest = directive.rests.first().map_or("", String::as_str);
     let invalid = "Invalid option to WSGI daemon process definition.";
     let pairs = options::pairs(rest).ok_or_else(|| invalid.to_owned())?;
-    options::daemon::DaemonOptions::parse(name, &pairs).map(drop)
+    options::daemon::DaemonOptions::parse(name, &pairs)?;
+    let mut groups = DAEMON_GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+    if !groups.insert(name.to_owned()) {
+        return Err("Name duplicates previous WSGI daemon definition.".to_owned());
+    }
+    Ok(())
+}
+
+/// Groups of daemon processes so far: their names are unique for all servers.
+static DAEMON_GROUPS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn is_daemon_group(name: &str) -> bool {
+    DAEMON_GROUPS.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+}
+
+/// Forgets what was read: the configuration is read anew.
+pub(crate) fn forget() {
+    DAEMON_GROUPS.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
 /// `WSGIAcceptMutex method`: there is no such lock here, but the name must be one.
@@ -354,7 +384,15 @@ fn interpreter_options(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Re
     let Some(line) = line.strip_suffix('>') else {
         return wrong("section is missing its closing '>'.".to_owned());
     };
-    let Some(pairs) = options::pairs(line) else {
+    // A selector as a whole may stand in quotes, or its value alone.
+    let quoted = || {
+        let words = httpd::words(directive.pool, line.as_bytes());
+        let pair = |word: &String| {
+            word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+        };
+        words.iter().map(pair).collect()
+    };
+    let Some(pairs) = options::pairs(line).or_else(quoted) else {
         return wrong(format!("selectors must be of the form 'key=value', but are '{line}'."));
     };
     let mut section = Section::default();
@@ -410,6 +448,9 @@ fn telemetry_service(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Resu
 
 /// `WSGITelemetryOptions [+|-]flag ...`.
 fn telemetry_options(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(), String> {
+    if directive.words.is_empty() {
+        return Err("WSGITelemetryOptions: at least one flag required.".to_owned());
+    }
     let is_signed = |word: &&String| word.starts_with(['+', '-']);
     let signed = directive.words.iter().filter(is_signed).count();
     if signed != 0 && signed != directive.words.len() {

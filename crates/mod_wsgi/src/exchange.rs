@@ -140,7 +140,7 @@ unsafe extern "C" fn ssl_variable(exchange: Exchange, name: Text<'_>, mut sink: 
     enter("a question to mod_ssl", || {
         let value = request_of(exchange).and_then(|request| tls::variable(request, name.bytes()));
         if let Some(value) = value {
-            sink.put(value);
+            sink.put(0, value);
         }
     });
 }

@@ -71,10 +71,10 @@ fn serve(
         script: door::Script {
             path: Text::new(path),
             time,
-            application_group: Text::new(place.application_group.as_bytes()),
+            application_group: Text::new(&place.application_group),
             reloading: config.script_reloading.unwrap_or(true),
         },
-        callable: Text::new(place.callable.as_bytes()),
+        callable: Text::new(&place.callable),
         https: environ.https,
         begun: request.begun(),
         has_body: true,
@@ -99,8 +99,8 @@ fn serve(
 
 /// Where an application runs, and what is called there.
 struct Place {
-    application_group: String,
-    callable: String,
+    application_group: Vec<u8>,
+    callable: Vec<u8>,
 }
 
 impl Place {
@@ -118,24 +118,40 @@ impl Place {
             }
             None => Choice::default(),
         };
-        let configured = |of_alias: fn(&Script) -> &Option<String>, of_folder| {
-            alias.and_then(|alias| of_alias(alias).as_deref()).or(Option::as_deref(of_folder))
-        };
-        let process_group = chosen
-            .process_group
-            .as_deref()
-            .or(configured(|alias| &alias.process_group, &config.process_group));
-        let application_group = chosen
-            .application_group
-            .as_deref()
-            .or(configured(|alias| &alias.application_group, &config.application_group));
-        let callable =
-            chosen.callable.as_deref().or(configured(|alias| &alias.callable, &config.callable));
-        check_group(request, config, &group::process_group(process_group, names))?;
+        let of_alias =
+            |name: fn(&Script) -> &Option<String>| alias.and_then(|alias| name(alias).as_deref());
+        let process_group = expanded(
+            chosen.process_group,
+            of_alias(|alias| &alias.process_group).or(config.process_group.as_deref()),
+            |text| group::process_group(text, names),
+        );
+        check_group(request, config, &String::from_utf8_lossy(&process_group))?;
         Ok(Self {
-            application_group: group::application_group(application_group, names),
-            callable: group::callable(callable, names),
+            application_group: expanded(
+                chosen.application_group,
+                of_alias(|alias| &alias.application_group).or(config.application_group.as_deref()),
+                |text| group::application_group(text, names),
+            ),
+            callable: expanded(
+                chosen.callable,
+                of_alias(|alias| &alias.callable).or(config.callable.as_deref()),
+                |text| group::callable(text, names),
+            ),
         })
+    }
+}
+
+/// The name that was chosen, else the configured one, expanded. One that is no
+/// UTF-8 has nothing to expand.
+fn expanded(
+    chosen: Option<Vec<u8>>,
+    configured: Option<&str>,
+    expand: impl Fn(Option<&str>) -> String,
+) -> Vec<u8> {
+    match chosen.map(String::from_utf8) {
+        Some(Err(bytes)) => bytes.into_bytes(),
+        Some(Ok(name)) => expand(Some(&name)).into_bytes(),
+        None => expand(configured).into_bytes(),
     }
 }
 

@@ -143,6 +143,7 @@ unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
             sys::AP_AUTH_INTERNAL_PER_CONF,
         );
         sys::ap_hook_handler(Some(handle), null(), null(), sys::APR_HOOK_MIDDLE);
+        sys::ap_hook_pre_config(Some(pre_config), null(), null(), sys::APR_HOOK_MIDDLE);
         sys::ap_hook_post_config(Some(post_config), null(), null(), sys::APR_HOOK_MIDDLE);
         sys::ap_hook_child_init(Some(child_init), null(), null(), sys::APR_HOOK_MIDDLE);
     }
@@ -228,6 +229,17 @@ unsafe extern "C" fn handle(request: *mut sys::request_rec) -> c_int {
         // SAFETY: S1: the hook's own request.
         let request = unsafe { httpd::Request::from_raw(request) };
         request.map_or(sys::DECLINED, handler::handle)
+    })
+}
+
+unsafe extern "C" fn pre_config(
+    _pool: *mut sys::apr_pool_t,
+    _log: *mut sys::apr_pool_t,
+    _temporary: *mut sys::apr_pool_t,
+) -> c_int {
+    enter("pre_config", || {
+        directives::forget();
+        sys::OK
     })
 }
 

@@ -212,6 +212,7 @@ fn run(guest: &'static Guest, global: &GlobalConfig) -> Result<&'static Guest, S
         sections: List::new(&sections),
         eggs: text_of(&config.eggs),
         server_metrics: global.server_metrics.unwrap_or(false),
+        telemetry: global.has_telemetry,
         case_sensitivity: global.case_sensitivity.unwrap_or(true),
         one_process: asked_of_mpm(sys::AP_MPMQ_MAX_DAEMONS) == 1 && is_debugging(),
         processes: asked_of_mpm(sys::AP_MPMQ_MAX_DAEMONS),

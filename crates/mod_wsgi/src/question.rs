@@ -1,7 +1,7 @@
 //! Scripts that decide about a request are asked: a function of theirs is called
 //! on the Python side.
 
-use door::{Answer, Answers, List, Question, Sink, Text};
+use door::{Answer, Answered, Answers, List, Question, Sink, Text};
 use httpd::{Level, Request};
 use wsgi::group;
 
@@ -51,8 +51,8 @@ impl<'a> Asked<'a> {
         &self.script.path
     }
 
-    /// The answer of a function that is given these texts; its own texts go to the
-    /// function.
+    /// The answer of a function that is given these texts; its own texts go to
+    /// `take`.
     pub(crate) fn ask(
         &self,
         function: &str,
@@ -60,9 +60,21 @@ impl<'a> Asked<'a> {
         answers: Answers,
         mut take: impl FnMut(&[u8]),
     ) -> Answer {
+        self.ask_all(&[function], arguments, answers, |_number, text| take(text)).answer
+    }
+
+    /// The same with several functions, which share one environ. The answer is that
+    /// of the last one that was called: all of them, unless one fails.
+    pub(crate) fn ask_all(
+        &self,
+        functions: &[&str],
+        arguments: &[&[u8]],
+        answers: Answers,
+        mut take: impl FnMut(usize, &[u8]),
+    ) -> Answered {
         let Some(guest) = python::guest() else {
             self.log("WSGI0210: Embedded mode of mod_wsgi cannot be used as Python was not initialised in this process.");
-            return Answer::NotLoaded;
+            return Answered { number: 0, answer: Answer::NotLoaded };
         };
         let mut pairs = self.environ.pairs();
         if !self.knows_tls {
@@ -74,6 +86,8 @@ impl<'a> Asked<'a> {
                 pairs.push(door::Pair { name, value });
             }
         }
+        let functions: Vec<Text<'_>> =
+            functions.iter().map(|name| Text::new(name.as_bytes())).collect();
         let arguments: Vec<Text<'_>> = arguments.iter().map(|text| Text::new(text)).collect();
         let question = Question {
             exchange: exchange_of(self.request),
@@ -83,7 +97,7 @@ impl<'a> Asked<'a> {
                 application_group: Text::new(self.group.as_bytes()),
                 reloading: self.config.script_reloading.unwrap_or(true),
             },
-            function: Text::new(function.as_bytes()),
+            functions: List::new(&functions),
             environ: List::new(&pairs),
             arguments: List::new(&arguments),
             answers,

@@ -5,8 +5,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use door::{
-    Answer, Call, FAILED, Guest, Host, LogLevel, Outcome, Question, Script, Settings, Sink, Text,
-    VERSION,
+    Answer, Answered, Call, FAILED, Guest, Host, LogLevel, Outcome, Question, Script, Settings,
+    Sink, Text, VERSION,
 };
 
 /// What [`door::SYMBOL`] names.
@@ -35,8 +35,9 @@ unsafe extern "C" fn load(script: &Script<'_>) {
     let _loaded = catch_unwind(AssertUnwindSafe(|| engine::load(script)));
 }
 
-unsafe extern "C" fn ask(question: &Question<'_>, sink: Sink<'_>) -> Answer {
-    catch_unwind(AssertUnwindSafe(|| engine::ask(question, sink))).unwrap_or(Answer::Raised)
+unsafe extern "C" fn ask(question: &Question<'_>, sink: Sink<'_>) -> Answered {
+    catch_unwind(AssertUnwindSafe(|| engine::ask(question, sink)))
+        .unwrap_or(Answered { number: 0, answer: Answer::Raised })
 }
 
 unsafe extern "C" fn handle(call: &Call<'_>) -> Outcome {

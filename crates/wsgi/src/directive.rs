@@ -234,7 +234,7 @@ pub const ALL: &[Directive] = &[
         context: Context::Global,
         help: "Narrows directives down to some interpreters.",
         text: "Of several sections that fit an interpreter, the one with more selectors has the word,\n\
-               of equals the later one; `WSGIPythonPath` adds up, the least specific first.",
+               of equals the later one; `WSGIPythonPath` adds up, the most specific first.",
     },
     Directive {
         name: "WSGIPythonHome",

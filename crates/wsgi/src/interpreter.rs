@@ -33,7 +33,7 @@ pub struct Section {
 /// What holds for one interpreter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
-    /// Folders for `sys.path`, the least specific scope's first.
+    /// Folders for `sys.path`, the most specific scope's first.
     pub path: Vec<String>,
     /// Seconds for `sys.setswitchinterval`.
     pub switch_interval: Option<f64>,
@@ -73,7 +73,7 @@ pub fn resolve(sections: &[Section], process_group: &str, application_group: &st
     let interval = fitting.iter().rev().find_map(|section| {
         Some((section.options.switch_interval?, section.application_group.is_some()))
     });
-    let paths = fitting.iter().filter_map(|section| section.options.path.as_deref());
+    let paths = fitting.iter().rev().filter_map(|section| section.options.path.as_deref());
     Resolved {
         path: paths
             .flat_map(|path| path.split(':'))
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_add_up_from_the_least_specific_one() {
+    fn paths_add_up_before_those_of_less_specific_ones() {
         let with = |process, application, path: &str| {
             let mut section = section(process, application, false);
             section.options.path = Some(path.to_owned());
@@ -158,7 +158,7 @@ mod tests {
             with(None, Some("named"), "/c"),
             with(None, Some("other"), "/e"),
         ];
-        assert_eq!(resolve(&all, "", "named").path, ["/a", "/b", "/c", "/d"]);
+        assert_eq!(resolve(&all, "", "named").path, ["/d", "/c", "/a", "/b"]);
     }
 
     #[test]

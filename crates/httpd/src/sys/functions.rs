@@ -73,6 +73,7 @@ functions! {
     fn ap_hook_handler(pf: Option<unsafe extern "C" fn(*mut request_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_translate_name(pf: Option<unsafe extern "C" fn(*mut request_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_child_init(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut server_rec)>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
+    fn ap_hook_pre_config(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_post_config(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t, *mut server_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn apr_palloc(p: *mut apr_pool_t, size: apr_size_t) -> *mut c_void;
     fn apr_pstrmemdup(p: *mut apr_pool_t, s: *const c_char, n: apr_size_t) -> *mut c_char;
