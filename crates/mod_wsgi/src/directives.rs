@@ -463,7 +463,7 @@ fn telemetry_options(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Resu
         let known = ["CaptureUserAgent", "None", "All"];
         if !known.iter().any(|option| option.eq_ignore_ascii_case(name)) {
             return Err(format!(
-                "WSGITelemetryOptions: unknown option '{name}'; known are {}.",
+                "WSGITelemetryOptions: unknown flag '{name}'; known are {}.",
                 known.join(", ")
             ));
         }
