@@ -8,10 +8,12 @@
     reason = "reading a field of a raw record to call with it is one thought; SAFETY.md has the promises"
 )]
 
+mod bytes;
 mod interpreter;
 mod object;
 mod waits;
 
+pub use bytes::GrowingBytes;
 pub use interpreter::{Attached, Config, Interpreter, Start, start, stop};
 pub use object::{Object, Raised, Result};
 pub use pyo3_ffi as ffi;

@@ -78,6 +78,16 @@ impl<'py> Object<'py> {
         unsafe { Self::from_new(py, raw) }
     }
 
+    /// A text that there is once in the interpreter: attributes of that name are found
+    /// fastest by it.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn interned(py: Attached<'py>, text: &CStr) -> Result<Self> {
+        // SAFETY: S3; a new reference.
+        unsafe { Self::from_new(py, ffi::PyUnicode_InternFromString(text.as_ptr())) }
+    }
+
     /// Text of the file system: what cannot be decoded survives (PEP 383).
     ///
     /// # Errors
@@ -200,6 +210,34 @@ impl<'py> Object<'py> {
         unsafe { Self::from_new(self.py, ffi::PyObject_GetAttr(self.raw(), name.raw())) }
     }
 
+    /// An attribute that need not be there; no exception is made then.
+    ///
+    /// # Errors
+    /// When looking for it fails.
+    pub fn attribute_if_any(&self, name: &Self) -> Result<Option<Self>> {
+        let mut found = std::ptr::null_mut();
+        // SAFETY: S3; a place for a new reference.
+        done(unsafe { optional_attribute(self.raw(), name.raw(), &raw mut found) })?;
+        // SAFETY: the reference from above; null means that there is none.
+        Ok(unsafe { Self::from_new(self.py, found) }.ok())
+    }
+
+    /// A name of a module, by way of its dictionary alone.
+    ///
+    /// # Errors
+    /// When the name has no hash.
+    pub fn name_in_module(&self, name: &Self) -> Result<Option<Self>> {
+        // SAFETY: S3: only used on modules; both references are borrowed.
+        unsafe {
+            let names = ffi::PyModule_GetDict(self.raw());
+            let found = ffi::PyDict_GetItemWithError(names, name.raw());
+            if found.is_null() && !ffi::PyErr_Occurred().is_null() {
+                return Err(Raised);
+            }
+            Ok(Self::from_borrowed(self.py, found).ok())
+        }
+    }
+
     /// An item.
     ///
     /// # Errors
@@ -266,6 +304,18 @@ impl<'py> Object<'py> {
         }
     }
 
+    /// Whether it is an instance of a class.
+    ///
+    /// # Errors
+    /// When the class does not say.
+    pub fn is_instance(&self, class: &Self) -> Result<bool> {
+        // SAFETY: S3.
+        match unsafe { ffi::PyObject_IsInstance(self.raw(), class.raw()) } {
+            -1 => Err(Raised),
+            answer => Ok(answer == 1),
+        }
+    }
+
     /// Whether it is that very object.
     #[must_use]
     pub fn is(&self, other: *mut ffi::PyObject) -> bool {
@@ -286,6 +336,21 @@ impl Drop for Object<'_> {
         // SAFETY: S3: our reference, on an attached thread.
         unsafe { ffi::Py_DECREF(self.raw()) };
     }
+}
+
+#[cfg(Py_3_13)]
+use ffi::PyObject_GetOptionalAttr as optional_attribute;
+
+#[cfg(not(Py_3_13))]
+unsafe extern "C" {
+    /// What `PyObject_GetOptionalAttr` was called up to 3.12: 1 with a new reference,
+    /// 0 with null, -1 with an exception.
+    #[link_name = "_PyObject_LookupAttr"]
+    fn optional_attribute(
+        object: *mut ffi::PyObject,
+        name: *mut ffi::PyObject,
+        result: *mut *mut ffi::PyObject,
+    ) -> std::ffi::c_int;
 }
 
 /// A status of the C API: -1 means that an exception is set.

@@ -38,6 +38,21 @@ impl<'a> Text<'a> {
     }
 }
 
+/// A variable of a request.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Variable<'a> {
+    /// Number of a key that both sides know, or [`BY_NAME`].
+    pub key: u16,
+    /// Its name, if it has no such number.
+    pub name: Text<'a>,
+    /// Its value.
+    pub value: Text<'a>,
+}
+
+/// A variable that has no number.
+pub const BY_NAME: u16 = u16::MAX;
+
 /// A name and its value.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -121,8 +136,9 @@ pub struct Host {
     pub read: unsafe extern "C" fn(Exchange, *mut u8, usize) -> isize,
     /// Sets status and headers; nothing is sent yet.
     pub start: unsafe extern "C" fn(Exchange, u16, Text<'_>, List<'_, Pair<'_>>) -> c_int,
-    /// Sends a block and flushes it: 0, or [`GONE`].
-    pub send: unsafe extern "C" fn(Exchange, Text<'_>) -> c_int,
+    /// Sends a block: 0, or [`GONE`]. It is flushed, unless it is the last one and
+    /// nothing runs after it.
+    pub send: unsafe extern "C" fn(Exchange, Text<'_>, bool) -> c_int,
     /// Sends a part of an open file: descriptor, start, length.
     pub send_file: unsafe extern "C" fn(Exchange, c_int, i64, i64) -> c_int,
     /// Logs a line. The exchange may be null.
@@ -318,8 +334,9 @@ pub struct Question<'a> {
     pub script: Script<'a>,
     /// Names of the functions, called one after the other until one fails.
     pub functions: List<'a, Text<'a>>,
-    /// Their first argument, without what only Python can make.
-    pub environ: List<'a, Pair<'a>>,
+    /// Their first argument, without what only Python can make; of equal names the
+    /// last one counts.
+    pub environ: List<'a, Variable<'a>>,
     /// Their other arguments.
     pub arguments: List<'a, Text<'a>>,
     /// What they may answer with.
@@ -394,8 +411,9 @@ impl Answer {
 pub struct Call<'a> {
     /// The request.
     pub exchange: Exchange,
-    /// Environment of CGI and of the request, without what only Python can make.
-    pub environ: List<'a, Pair<'a>>,
+    /// Environment of CGI and of the request, without what only Python can make; of
+    /// equal names the last one counts.
+    pub environ: List<'a, Variable<'a>>,
     /// The script.
     pub script: Script<'a>,
     /// Name of what is called in the script.
@@ -404,8 +422,8 @@ pub struct Call<'a> {
     pub https: bool,
     /// Begin of the request, in microseconds since 1970.
     pub begun: i64,
-    /// Whether the body's end is the application's to see; else it has none.
-    pub has_body: bool,
+    /// Bytes of the body; negative when only its end will tell.
+    pub body_length: i64,
     /// The `request_rec`, with `WSGIPassApacheRequest`; else null.
     pub apache_request: *mut c_void,
 }
@@ -446,4 +464,4 @@ pub const SYMBOL: &CStr = c"mod_wsgi_guest";
 /// Type of that function.
 pub type Enter = unsafe extern "C" fn() -> &'static Guest;
 /// Changes with every change of this file: host and guest are built together.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

@@ -2,6 +2,7 @@
 
 use cpython::{Attached, Object, Raised, Result};
 use door::{BROKEN_OFF, Call, DONE, FAILED, NO_CALLABLE, Outcome, Script};
+use wsgi::key::Key;
 
 use crate::current::{self, level};
 use crate::events::{self, Running};
@@ -31,7 +32,7 @@ pub fn handle(call: &Call<'_>) -> Outcome {
             world: &world,
             call,
             meter: Meter::start(environ::thread_id()),
-            input: Input::new(call.exchange, call.has_body),
+            input: Input::new(call.exchange, call.body_length),
             response: Response::new(call.exchange),
         };
         current::with_script(call.script.path.bytes(), || {
@@ -53,7 +54,7 @@ impl Work<'_> {
     fn serve(&mut self, py: Attached<'_>) -> Outcome {
         let (world, call) = (self.world, self.call);
         let Some(module) = script::module(py, world, &call.script) else { return FAILED };
-        let Some(application) = callable(py, &module, call) else { return NO_CALLABLE };
+        let Some(application) = callable(py, world, &module, call) else { return NO_CALLABLE };
         match current::calling(|| self.answer(py, &application)) {
             Ok(()) => DONE,
             Err(Raised) => {
@@ -69,9 +70,9 @@ impl Work<'_> {
         let world = self.world;
         let (environ, facts) = environ::make(py, world, self.call)?;
         let errors = world.take_errors(py)?;
-        environ.set_item(&world.key(py, b"wsgi.errors")?, &errors)?;
+        environ.set_item(&world.known(py, Key::WsgiErrors)?, &errors.0)?;
         let body = Handle::make(py, &world.types.input, &raw mut self.input)?;
-        environ.set_item(&world.key(py, b"wsgi.input")?, &body)?;
+        environ.set_item(&world.known(py, Key::WsgiInput)?, &body)?;
         self.response.events = Some((std::ptr::from_ref(world), facts.request_id.raw()));
         let adapter = Handle::make(py, &world.types.response, &raw mut self.response)?;
         let running = Running::begin(py, world, &facts.request_id)?;
@@ -81,8 +82,8 @@ impl Work<'_> {
         if result.is_err() {
             events::fails(py, world, &facts.request_id);
         }
-        Handle::expire(&body);
-        Handle::expire(&adapter);
+        Handle::expire(py, &body);
+        Handle::expire(py, &adapter);
         let held = Held::take();
         let used = self.meter.used();
         if let Some(used) = &used {
@@ -109,9 +110,22 @@ impl Work<'_> {
 }
 
 /// The application in its module.
-fn callable<'py>(py: Attached<'py>, module: &Object<'py>, call: &Call<'_>) -> Option<Object<'py>> {
+fn callable<'py>(
+    py: Attached<'py>,
+    world: &World,
+    module: &Object<'py>,
+    call: &Call<'_>,
+) -> Option<Object<'py>> {
     let name = call.callable.bytes();
-    let found = Object::latin1(py, name).and_then(|key| module.attribute_of(&key));
+    let find = || -> Result<Object<'py>> {
+        let key = world.key(py, name)?;
+        match module.name_in_module(&key)? {
+            Some(found) => Ok(found),
+            // A module may make its names when they are asked for (PEP 562).
+            None => module.attribute_of(&key),
+        }
+    };
+    let found = find();
     if found.is_err() {
         clear(py);
         let text = format!(

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::c_int;
+use std::ptr::NonNull;
 use std::sync::OnceLock;
 
 use door::{Exchange, Host, Text};
@@ -10,7 +11,7 @@ static HOST: OnceLock<&'static Host> = OnceLock::new();
 
 thread_local! {
     static CURRENT: Cell<Exchange> = const { Cell::new(std::ptr::null_mut()) };
-    static SCRIPT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SCRIPT: Cell<Option<NonNull<[u8]>>> = const { Cell::new(None) };
     static CALLED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -48,13 +49,13 @@ pub(crate) fn with_exchange<R>(exchange: Exchange, run: impl FnOnce() -> R) -> R
 
 /// Runs with that script as the one that records of ours name.
 pub(crate) fn with_script<R>(path: &[u8], run: impl FnOnce() -> R) -> R {
-    struct Restore(Vec<u8>);
+    struct Restore(Option<NonNull<[u8]>>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            SCRIPT.set(std::mem::take(&mut self.0));
+            SCRIPT.set(self.0);
         }
     }
-    let _restore = Restore(SCRIPT.replace(path.to_vec()));
+    let _restore = Restore(SCRIPT.replace(Some(NonNull::from(path))));
     run()
 }
 
@@ -72,13 +73,10 @@ pub(crate) fn calling<R>(call: impl FnOnce() -> R) -> R {
 
 /// The script's name as it stands before lines, with a blank after it.
 pub(crate) fn shown() -> String {
-    let script = SCRIPT.take();
-    let shown = match script.as_slice() {
-        [] => String::new(),
-        script => format!("[script {}] ", String::from_utf8_lossy(script)),
-    };
-    SCRIPT.set(script);
-    shown
+    let Some(script) = SCRIPT.get() else { return String::new() };
+    // SAFETY: lent to `with_script`, which runs on this thread and takes it back.
+    let script = unsafe { script.as_ref() };
+    format!("[script {}] ", String::from_utf8_lossy(script))
 }
 
 /// Logs a line that a script wrote.

@@ -1,4 +1,4 @@
-//! The environ of one request (PEP 3333, RFC 3875): the template's constants,
+//! The environ of one request (PEP 3333, RFC 3875): the interpreter's constants,
 //! the host's variables, and what only this side can make.
 
 use std::cell::Cell;
@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cpython::{Attached, Object, Result, ffi};
-use door::{Call, Pair};
+use door::{BY_NAME, Call, Variable};
+use wsgi::key::Key;
 
+use crate::template::{Values, value_of};
 use crate::world::World;
 
 static THREADS: AtomicI64 = AtomicI64::new(0);
@@ -32,34 +34,30 @@ pub(crate) fn make<'py>(
     world: &World,
     call: &Call<'_>,
 ) -> Result<(Object<'py>, Facts<'py>)> {
-    let environ = world.new_environ(py)?;
-    for pair in call.environ.items() {
-        let name = pair.name.bytes();
-        let key = world.key(py, name)?;
-        // What a configuration sets must not take the place of ours.
-        // SAFETY: S3: a dictionary, and a key of text.
-        if is_ours(name) && unsafe { ffi::PyDict_Contains(environ.raw(), key.raw()) } == 1 {
-            continue;
+    let mut values: Values<'_> = [None; Key::COUNT];
+    values[Key::CallableObject as usize] = Some(call.callable.bytes());
+    for variable in call.environ.items() {
+        if let Some(value) = values.get_mut(usize::from(variable.key)) {
+            *value = Some(variable.value.bytes());
         }
-        environ.set_item(&key, &value_of(py, pair)?)?;
     }
-    let key = world.key(py, b"mod_wsgi.request_id")?;
+    let environ = world.templates.environ(py, world, &values)?;
+    add_named(py, world, &environ, call.environ.items())?;
     let facts = Facts {
-        request_id: environ.item(&key)?,
+        request_id: environ.item(&world.known(py, Key::RequestId)?)?,
         thread_id: thread_id(),
         request_start: call.begun,
         application_start: now(),
     };
-    let scheme: &[u8] = if call.https { b"https" } else { b"http" };
+    let scheme = if call.https { &world.own.https } else { &world.own.http };
     let items = [
-        ("wsgi.url_scheme", Object::latin1(py, scheme)?),
-        ("mod_wsgi.callable_object", Object::latin1(py, call.callable.bytes())?),
-        ("mod_wsgi.thread_id", Object::integer(py, facts.thread_id)?),
-        ("mod_wsgi.request_start", Object::float(py, seconds(facts.request_start))?),
-        ("mod_wsgi.application_start", Object::float(py, seconds(facts.application_start))?),
+        (Key::WsgiUrlScheme, scheme.get(py)?),
+        (Key::ThreadId, Object::integer(py, facts.thread_id)?),
+        (Key::RequestStart, Object::float(py, seconds(facts.request_start))?),
+        (Key::ApplicationStart, Object::float(py, seconds(facts.application_start))?),
     ];
-    for (name, value) in &items {
-        environ.set_item(&world.key(py, name.as_bytes())?, value)?;
+    for (key, value) in &items {
+        environ.set_item(&world.known(py, *key)?, value)?;
     }
     if !call.apache_request.is_null() {
         // SAFETY: S3: nothing is freed with the capsule, which outlives its request
@@ -67,34 +65,40 @@ pub(crate) fn make<'py>(
         let capsule = unsafe {
             Object::from_new(py, ffi::PyCapsule_New(call.apache_request, std::ptr::null(), None))
         }?;
-        environ.set_item(&world.key(py, b"apache.request_rec")?, &capsule)?;
+        environ.set_item(&world.known(py, Key::ApacheRequest)?, &capsule)?;
     }
     Ok((environ, facts))
 }
 
 /// An environ with these variables alone.
-pub(crate) fn of_pairs<'py>(
+pub(crate) fn of_variables<'py>(
     py: Attached<'py>,
     world: &World,
-    pairs: &[Pair<'_>],
+    variables: &[Variable<'_>],
 ) -> Result<Object<'py>> {
     let environ = Object::dictionary(py)?;
-    for pair in pairs {
-        environ.set_item(&world.key(py, pair.name.bytes())?, &value_of(py, pair)?)?;
+    for variable in variables {
+        if let Some(key) = Key::of_number(variable.key) {
+            let value = value_of(py, key, variable.value.bytes())?;
+            environ.set_item(&world.known(py, key)?, &value)?;
+        }
     }
+    add_named(py, world, &environ, variables)?;
     Ok(environ)
 }
 
-fn value_of<'py>(py: Attached<'py>, pair: &Pair<'_>) -> Result<Object<'py>> {
-    match pair.name.bytes() {
-        b"DOCUMENT_ROOT" | b"SCRIPT_FILENAME" => Object::path(py, pair.value.bytes()),
-        _ => Object::latin1(py, pair.value.bytes()),
+/// Adds the variables that have no number.
+fn add_named(
+    py: Attached<'_>,
+    world: &World,
+    environ: &Object<'_>,
+    variables: &[Variable<'_>],
+) -> Result<()> {
+    for variable in variables.iter().filter(|variable| variable.key == BY_NAME) {
+        let value = Object::latin1(py, variable.value.bytes())?;
+        environ.set_item(&world.key(py, variable.name.bytes())?, &value)?;
     }
-}
-
-/// Whether a name belongs to the gateway.
-fn is_ours(name: &[u8]) -> bool {
-    [&b"wsgi."[..], b"mod_wsgi.", b"apache."].iter().any(|start| name.starts_with(start))
+    Ok(())
 }
 
 /// Microseconds as seconds.

@@ -58,7 +58,7 @@ pub(crate) fn begins<'py>(
     if !world.own.has_subscribers() {
         return Ok(None);
     }
-    let tell = world.module(py)?.attribute(c"_request_begins")?;
+    let tell = world.own.request_begins.get(py)?;
     tell.call(&[environ, application]).map(Some)
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn fails(py: Attached<'_>, world: &World, request_id: &Object<'_>) {
     let mut held = Held::take();
     let mut told = || -> Result<()> {
         let [kind, value, trace] = held.parts(py)?;
-        let tell = world.module(py)?.attribute(c"_request_fails")?;
+        let tell = world.own.request_fails.get(py)?;
         tell.call(&[request_id, &kind, &value, &trace]).map(drop)
     };
     if told().is_err() {
@@ -122,6 +122,6 @@ pub(crate) fn ends(
     )?;
     let status = Object::latin1(py, response.status().unwrap_or_default())?;
     let (read, written) = (traffic(input.traffic)?, traffic(response.traffic)?);
-    let tell = world.module(py)?.attribute(c"_request_ends")?;
+    let tell = world.own.request_ends.get(py)?;
     tell.call(&[&facts, &status, &read, &written, &used]).map(drop)
 }

@@ -82,17 +82,34 @@ pub(crate) fn log(py: Attached<'_>, world: &World, script: &[u8]) {
             )
         };
         current::log(level::ERROR, header.as_bytes());
-        let function = world.module(py)?.attribute(c"_log_exception")?;
-        function.call(&[&kind, &value, &trace]).map(drop)
+        world.own.log_exception.get(py)?.call(&[&kind, &value, &trace]).map(drop)
     };
     if let Err(Raised) = log() {
-        print();
+        print(py);
     }
 }
 
-/// Logs the exception that is set, by Python's own means, where ours are not
-/// there yet.
-pub(crate) fn print() {
-    // SAFETY: S3: attached, with an exception set.
-    unsafe { ffi::PyErr_Print() };
+/// Logs the exception that is set, where our own means are not there or fail.
+pub(crate) fn print(py: Attached<'_>) {
+    // SAFETY: S3: attached, with an exception set; a borrowed reference. Without that
+    // stream Python would dump objects by its own means, which wait for the main
+    // interpreter's lock for ever when a sub-interpreter's thread asks.
+    unsafe {
+        let stream = ffi::PySys_GetObject(c"stderr".as_ptr());
+        if !stream.is_null() && stream != ffi::Py_None() {
+            return ffi::PyErr_Print();
+        }
+    }
+    let kind = || -> Result<String> {
+        let [kind, ..] = Held::take().parts(py)?;
+        let name = kind.attribute(c"__name__")?;
+        utf8_of(&name).map(str::to_owned)
+    };
+    let kind = kind();
+    clear(py);
+    let text = format!(
+        "{} exception that cannot be shown: there is no sys.stderr",
+        kind.unwrap_or_default()
+    );
+    current::log(level::ERROR, text.as_bytes());
 }

@@ -1,13 +1,16 @@
 //! `wsgi.input`: the body, read as the application asks for it.
 
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
-use cpython::{Attached, Object, Raised, Result, ffi};
+use cpython::{Attached, GrowingBytes, Object, Raised, Result, ffi};
 use door::Exchange;
 
 use crate::current;
-use crate::types::{Handle, Kind, LAST, Methods, guarded, make_handle_type, none, raise};
+use crate::types::{
+    Behind, Handle, Kind, LAST, Methods, bytes_of, guarded, make_handle_type, none, raise,
+};
 
 /// The body of one request.
 pub(crate) struct Input {
@@ -16,10 +19,19 @@ pub(crate) struct Input {
     rest: Vec<u8>,
     /// Start of what is left of `rest`.
     at: usize,
-    ended: bool,
+    left: Left,
     broken: bool,
     /// Reads of the application, bytes given to it, time spent waiting.
     pub(crate) traffic: Traffic,
+}
+
+/// What the host still has.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Left {
+    /// So many bytes; none is the end.
+    Exactly(usize),
+    /// Only the end will tell.
+    Unknown,
 }
 
 /// What went one way.
@@ -46,92 +58,136 @@ impl Traffic {
 }
 
 impl Input {
-    pub(crate) fn new(exchange: Exchange, has_body: bool) -> Self {
-        Self {
-            exchange,
-            rest: Vec::new(),
-            at: 0,
-            ended: !has_body,
-            broken: false,
-            traffic: Traffic::default(),
-        }
+    /// A body of that length; negative for one whose end alone will tell.
+    pub(crate) fn new(exchange: Exchange, length: i64) -> Self {
+        let left = usize::try_from(length).map_or(Left::Unknown, Left::Exactly);
+        Self { exchange, rest: Vec::new(), at: 0, left, broken: false, traffic: Traffic::default() }
     }
 
-    fn left(&self) -> &[u8] {
+    fn buffered(&self) -> &[u8] {
         &self.rest[self.at..]
     }
 
-    /// Takes the first bytes of what is there.
-    fn take(&mut self, count: usize) -> Vec<u8> {
-        let count = count.min(self.rest.len() - self.at);
-        let taken = self.rest[self.at..self.at + count].to_vec();
-        self.traffic.add(taken.len());
-        self.at += count;
-        if self.at == self.rest.len() {
-            self.rest.clear();
-            self.at = 0;
-        }
-        taken
+    fn has_ended(&self) -> bool {
+        self.left == Left::Exactly(0)
     }
 
-    /// Reads some more from the host: whether there was any.
-    fn fill(&mut self, py: Attached<'_>, wanted: usize) -> Result<bool> {
+    /// Takes the first bytes of what is there.
+    fn take(&mut self, count: usize) -> &[u8] {
+        let start = self.at;
+        self.at += count.min(self.rest.len() - start);
+        &self.rest[start..self.at]
+    }
+
+    /// Reads from the host until the place is full, or something of it if that is
+    /// enough, or the body ends: how much came.
+    fn pull(
+        &mut self,
+        py: Attached<'_>,
+        place: &mut [MaybeUninit<u8>],
+        some_is_enough: bool,
+    ) -> Result<usize> {
         if self.broken {
             return Err(broken("input is already in error state"));
         }
-        let Some(host) = current::host().filter(|_| !self.ended) else { return Ok(false) };
-        let start = self.rest.len();
-        self.rest.resize(start + wanted.clamp(SMALLEST, LARGEST), 0);
-        let place = &mut self.rest[start..];
-        let (into, length) = (place.as_mut_ptr() as usize, place.len());
+        let Some(host) = current::host() else { return Ok(0) };
         let exchange = self.exchange as usize;
+        let (start, wanted) = (place.as_mut_ptr() as usize, place.len());
+        let wanted = match self.left {
+            Left::Exactly(left) => wanted.min(left),
+            Left::Unknown => wanted,
+        };
         let begin = Instant::now();
-        // SAFETY: the host's own function, and a place of ours of that length.
-        let count =
-            py.detached(|| unsafe { (host.read)(exchange as Exchange, into as *mut u8, length) });
-        self.traffic.time += begin.elapsed();
-        let read = usize::try_from(count).unwrap_or(0);
-        self.rest.truncate(start + read);
-        match count {
-            0 => self.ended = true,
-            1.. => {}
-            _ => {
-                self.broken = true;
-                return Err(broken("Connection was terminated"));
+        let (read, last) = py.detached(|| {
+            let mut read = 0;
+            while read < wanted && !(some_is_enough && read > 0) {
+                // SAFETY: the host's own function; what is left of the place, which
+                // nobody else knows of.
+                let count = unsafe {
+                    let into = (start as *mut u8).add(read);
+                    (host.read)(exchange as Exchange, into, wanted - read)
+                };
+                match usize::try_from(count) {
+                    Ok(0) | Err(_) => return (read, count),
+                    Ok(count) => read += count,
+                }
             }
+            (read, 1)
+        });
+        self.traffic.time += begin.elapsed();
+        if last < 0 {
+            self.broken = true;
+            return Err(broken("Connection was terminated"));
         }
-        Ok(read > 0)
+        self.left = match self.left {
+            Left::Exactly(left) if last > 0 => Left::Exactly(left - read),
+            Left::Unknown if last > 0 => Left::Unknown,
+            _ => Left::Exactly(0),
+        };
+        Ok(read)
+    }
+
+    /// Reads some more into the buffer: whether there was any.
+    fn fill(&mut self, py: Attached<'_>, wanted: usize) -> Result<bool> {
+        if self.has_ended() && !self.broken {
+            return Ok(false);
+        }
+        if self.at > 0 {
+            self.rest.drain(..self.at);
+            self.at = 0;
+        }
+        let mut rest = std::mem::take(&mut self.rest);
+        rest.reserve(wanted);
+        let pulled = self.pull(py, &mut rest.spare_capacity_mut()[..wanted], true);
+        if let Ok(read) = pulled {
+            // SAFETY: so many bytes were written behind the others.
+            unsafe { rest.set_len(rest.len() + read) };
+        }
+        self.rest = rest;
+        Ok(pulled? > 0)
     }
 
     /// So many bytes, or all to the end; fewer only at the end.
-    fn read(&mut self, py: Attached<'_>, count: Option<usize>) -> Result<Vec<u8>> {
-        let enough = |input: &Self| count.is_some_and(|count| input.left().len() >= count);
-        while !enough(self) {
-            let missing = count.map_or(LARGEST, |count| count - self.left().len());
-            if !self.fill(py, missing)? {
+    fn read<'py>(&mut self, py: Attached<'py>, count: Option<usize>) -> Result<Object<'py>> {
+        let most = match self.left {
+            Left::Exactly(left) => self.buffered().len() + left,
+            Left::Unknown => usize::MAX,
+        };
+        let most = count.map_or(most, |count| count.min(most));
+        // A client that announces much has not sent it yet.
+        let mut bytes = GrowingBytes::new(py, most.min(self.buffered().len() + LARGEST))?;
+        bytes.extend(self.take(most));
+        while bytes.len() < most && (!self.has_ended() || self.broken) {
+            let place = bytes.room(py, most)?;
+            let wanted = place.len();
+            let read = self.pull(py, place, false)?;
+            // SAFETY: so many bytes were written.
+            unsafe { bytes.add(read) };
+            if read < wanted {
                 break;
             }
         }
-        Ok(self.take(count.unwrap_or(usize::MAX)))
+        self.traffic.add(bytes.len());
+        bytes.finish(py)
     }
 
     /// One line with its end, or its first bytes.
-    fn line(&mut self, py: Attached<'_>, most: Option<usize>) -> Result<Vec<u8>> {
+    fn line<'py>(&mut self, py: Attached<'py>, most: Option<usize>) -> Result<Object<'py>> {
         let mut searched = 0;
-        loop {
-            let left = self.left();
-            if let Some(end) = left[searched..].iter().position(|byte| *byte == b'\n') {
-                let length = searched + end + 1;
-                return Ok(self.take(most.map_or(length, |most| most.min(length))));
+        let length = loop {
+            let buffered = self.buffered();
+            if let Some(end) = buffered[searched..].iter().position(|byte| *byte == b'\n') {
+                break searched + end + 1;
             }
-            searched = left.len();
-            if most.is_some_and(|most| searched >= most) {
-                return Ok(self.take(most.unwrap_or(searched)));
+            searched = buffered.len();
+            let enough = most.is_some_and(|most| searched >= most);
+            if enough || !self.fill(py, SMALLEST)? {
+                break searched;
             }
-            if !self.fill(py, SMALLEST)? {
-                return Ok(self.take(searched));
-            }
-        }
+        };
+        let length = most.map_or(length, |most| most.min(length));
+        self.traffic.add(length);
+        Object::bytes(py, self.take(length))
     }
 }
 
@@ -139,8 +195,10 @@ fn broken(why: &str) -> Raised {
     raise(Kind::Os, &format!("mod_wsgi request data read error: {why}"))
 }
 
+/// Bytes that are asked for at least.
 const SMALLEST: usize = 8 * 1024;
-const LARGEST: usize = 256 * 1024;
+/// Bytes that are made room for before they are there.
+const LARGEST: usize = 1024 * 1024;
 
 /// The type `mod_wsgi.Input`.
 pub(crate) fn make_type(py: Attached<'_>) -> Result<Object<'_>> {
@@ -172,11 +230,9 @@ const fn method(name: &'static std::ffi::CStr, function: Function) -> ffi::PyMet
 }
 
 /// The input behind an object, while its request runs.
-fn behind<'a>(object: *mut ffi::PyObject, expired: &str) -> Result<&'a mut Input> {
-    // SAFETY: a method of our own type; one thread at a time is attached, and a
-    // read that detaches keeps nobody else from a second one: Python code must
-    // not read one body on two threads.
-    unsafe { Handle::behind::<Input>(object) }.ok_or_else(|| raise(Kind::Runtime, expired))
+fn behind<'a>(object: *mut ffi::PyObject, expired: &str) -> Result<Behind<'a, Input>> {
+    // SAFETY: a method of our own type.
+    unsafe { Handle::behind(object, expired) }
 }
 
 /// The one optional number: absent, None or negative means all.
@@ -203,16 +259,16 @@ unsafe extern "C" fn read(
     arguments: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     guarded(|py| {
-        let input = behind(object, "read() called on wsgi.input after request completed")?;
+        let mut input = behind(object, "read() called on wsgi.input after request completed")?;
         let count = count_of(arguments)?;
         if count == Some(0) {
             // The first read, even of nothing, asks the client for the body.
-            if !input.ended && input.left().is_empty() && !input.broken {
+            if input.buffered().is_empty() && !input.broken {
                 input.fill(py, 1)?;
             }
             return Object::bytes(py, b"");
         }
-        Object::bytes(py, &input.read(py, count)?)
+        input.read(py, count)
     })
 }
 
@@ -221,9 +277,9 @@ unsafe extern "C" fn readline(
     arguments: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     guarded(|py| {
-        let input = behind(object, "readline() called on wsgi.input after request completed")?;
+        let mut input = behind(object, "readline() called on wsgi.input after request completed")?;
         let most = count_of(arguments)?;
-        Object::bytes(py, &input.line(py, most)?)
+        input.line(py, most)
     })
 }
 
@@ -232,18 +288,18 @@ unsafe extern "C" fn readlines(
     arguments: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     guarded(|py| {
-        let input = behind(object, "readlines() called on wsgi.input after request completed")?;
+        let mut input = behind(object, "readlines() called on wsgi.input after request completed")?;
         let hint = count_of(arguments)?.filter(|hint| *hint > 0);
         // SAFETY: S3; a new reference.
         let list = Object::list(py, [])?;
         let mut total = 0;
         loop {
             let line = input.line(py, None)?;
-            if line.is_empty() {
+            let length = bytes_of(&line).unwrap_or_default().len();
+            if length == 0 {
                 return Ok(list);
             }
-            total += line.len();
-            let line = Object::bytes(py, &line)?;
+            total += length;
             list.append(&line)?;
             if hint.is_some_and(|hint| total >= hint) {
                 return Ok(list);
@@ -270,10 +326,11 @@ unsafe extern "C" fn iterate(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
 unsafe extern "C" fn next(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     let mut ended = false;
     let line = guarded(|py| {
-        let input = behind(object, "iteration of wsgi.input attempted after request completed")?;
+        let mut input =
+            behind(object, "iteration of wsgi.input attempted after request completed")?;
         let line = input.line(py, None)?;
-        ended = line.is_empty();
-        Object::bytes(py, &line)
+        ended = bytes_of(&line).is_none_or(<[u8]>::is_empty);
+        Ok(line)
     });
     if ended && !line.is_null() {
         // SAFETY: S3: our reference; null without an exception ends the iteration.

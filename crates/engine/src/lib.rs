@@ -6,6 +6,7 @@
     reason = "reading a field of a raw record to call with it is one thought; SAFETY.md has the promises"
 )]
 
+mod adapter;
 mod call;
 mod current;
 mod environ;
@@ -19,6 +20,7 @@ mod question;
 mod response;
 mod script;
 mod send;
+mod template;
 mod tls;
 mod types;
 mod world;

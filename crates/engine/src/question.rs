@@ -3,6 +3,7 @@
 
 use cpython::{Attached, Object, Raised, Result, ffi};
 use door::{Answer, Answered, Answers, Question, Sink};
+use wsgi::key::Key;
 
 use crate::exception::{self, clear};
 use crate::types::{Handle, bytes_of, is_text, latin1_of, utf8_of};
@@ -63,9 +64,9 @@ fn with_arguments(
     question: &Question<'_>,
     ask: impl FnOnce(&[&Object<'_>]),
 ) -> Result<()> {
-    let environ = environ::of_pairs(py, world, question.environ.items())?;
+    let environ = environ::of_variables(py, world, question.environ.items())?;
     let errors = world.take_errors(py)?;
-    environ.set_item(&world.key(py, b"wsgi.errors")?, &errors)?;
+    environ.set_item(&world.known(py, Key::WsgiErrors)?, &errors.0)?;
     let connection = Handle::make(py, &world.types.connection, question.exchange)?;
     if question.knows_tls {
         for (key, method) in
@@ -80,7 +81,7 @@ fn with_arguments(
         arguments.push(Object::latin1(py, text.bytes())?);
     }
     current::calling(|| ask(&arguments.iter().collect::<Vec<_>>()));
-    Handle::expire(&connection);
+    Handle::expire(py, &connection);
     drop(arguments);
     world.give_errors_back(py, errors)
 }

@@ -9,7 +9,7 @@ use cpython::{Attached, Object, Raised, Result, ffi};
 use wsgi::reload::is_stale;
 
 use crate::current::{self, level};
-use crate::exception::{self, clear};
+use crate::exception;
 use crate::load::{self, Script};
 use crate::types::{Kind, raise};
 use crate::world::{Kept, World};
@@ -52,11 +52,9 @@ pub(crate) fn module<'py>(
 
 /// The module's own `reload_required(path)`. An exception there means no.
 fn asks_for_reload(py: Attached<'_>, world: &World, module: &Object<'_>, path: &[u8]) -> bool {
-    let Ok(function) = module.attribute(c"reload_required") else {
-        clear(py);
-        return false;
-    };
     let ask = || -> Result<bool> {
+        let name = world.own.reload_required.get(py)?;
+        let Some(function) = module.name_in_module(&name)? else { return Ok(false) };
         let answer = function.call(&[&Object::path(py, path)?])?;
         // SAFETY: S3.
         match unsafe { ffi::PyObject_IsTrue(answer.raw()) } {

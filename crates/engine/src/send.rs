@@ -3,13 +3,15 @@
 use std::ffi::c_int;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
-use std::os::fd::BorrowedFd;
+use std::mem::ManuallyDrop;
+use std::os::fd::FromRawFd as _;
 
-use cpython::{Attached, Object, Raised, Result, ffi};
+use cpython::{Attached, Object, Result, ffi};
 
+use crate::adapter::start_response_of;
 use crate::exception::{Held, clear};
 use crate::response::Response;
-use crate::types::{Handle, Kind, bytes_of, raise};
+use crate::types::{Behind, Handle, Kind, bytes_of, raise};
 use crate::world::World;
 
 /// Calls the application and sends what it yields.
@@ -20,12 +22,16 @@ pub(crate) fn call_application(
     environ: &Object<'_>,
     adapter: &Object<'_>,
 ) -> Result<()> {
-    let start_response = adapter.attribute(c"start_response")?;
+    let start_response = start_response_of(adapter)?;
     let iterable = application.call(&[environ, &start_response])?;
+    if let Some(block) = only_item(py, &iterable)? {
+        // No code of the application's runs after it: these have no `close`.
+        return send(adapter, &block, true)?.finish();
+    }
     let sent = send_all(py, world, &iterable, adapter);
     let held = Held::take();
     // Always, also after errors (PEP 3333).
-    let closed = close(py, &iterable);
+    let closed = close(py, world, &iterable);
     if sent.is_ok() {
         return closed;
     }
@@ -37,21 +43,49 @@ pub(crate) fn call_application(
     sent
 }
 
-fn close(py: Attached<'_>, iterable: &Object<'_>) -> Result<()> {
-    match iterable.attribute(c"close") {
-        Ok(close) => close.call(&[]).map(drop),
-        Err(Raised) => {
-            clear(py);
-            Ok(())
+/// The one item of a list or tuple of Python's own.
+fn only_item<'py>(py: Attached<'py>, iterable: &Object<'py>) -> Result<Option<Object<'py>>> {
+    let object = iterable.raw();
+    // SAFETY: S3: borrowed items of what is checked to be such.
+    let item = unsafe {
+        if ffi::PyList_CheckExact(object) != 0 && ffi::PyList_GET_SIZE(object) == 1 {
+            ffi::PyList_GET_ITEM(object, 0)
+        } else if ffi::PyTuple_CheckExact(object) != 0 && ffi::PyTuple_GET_SIZE(object) == 1 {
+            ffi::PyTuple_GET_ITEM(object, 0)
+        } else {
+            return Ok(None);
         }
+    };
+    // SAFETY: as above.
+    unsafe { Object::from_borrowed(py, item) }.map(Some)
+}
+
+fn close(py: Attached<'_>, world: &World, iterable: &Object<'_>) -> Result<()> {
+    match iterable.attribute_if_any(&world.own.close.get(py)?)? {
+        Some(close) => close.call(&[]).map(drop),
+        None => Ok(()),
     }
 }
 
 /// The response behind an adapter.
-fn behind<'a>(adapter: &Object<'_>) -> Result<&'a mut Response> {
+fn behind<'a>(adapter: &Object<'_>) -> Result<Behind<'a, Response>> {
     // SAFETY: an adapter of ours whose request runs.
-    unsafe { Handle::behind::<Response>(adapter.raw()) }
-        .ok_or_else(|| raise(Kind::Runtime, "write() called after request completed"))
+    unsafe { Handle::behind(adapter.raw(), "write() called after request completed") }
+}
+
+/// Sends a block: the response after it.
+fn send<'a>(
+    adapter: &Object<'_>,
+    block: &Object<'_>,
+    is_last: bool,
+) -> Result<Behind<'a, Response>> {
+    let Some(bytes) = bytes_of(block) else {
+        let text = format!("response iterable must yield bytes, not {}", block.type_name());
+        return Err(raise(Kind::Type, &text));
+    };
+    let mut response = behind(adapter)?;
+    response.send(block.py(), bytes, is_last)?;
+    Ok(response)
 }
 
 fn send_all(
@@ -65,13 +99,7 @@ fn send_all(
     }
     let iterator = iterable.iterator()?;
     while let Some(item) = iterator.next()? {
-        let Some(block) = bytes_of(&item) else {
-            let text = format!("response iterable must yield bytes, not {}", item.type_name());
-            return Err(raise(Kind::Type, &text));
-        };
-        let response = behind(adapter)?;
-        response.send(py, block)?;
-        if response.gone {
+        if send(adapter, &item, false)?.gone {
             // The client has gone: nobody wants the rest.
             return Ok(());
         }
@@ -87,13 +115,7 @@ fn send_as_file(
     iterable: &Object<'_>,
     adapter: &Object<'_>,
 ) -> Result<bool> {
-    let wrapper = world.own.file_wrapper.get(py)?;
-    // SAFETY: S3.
-    let is_wrapper = match unsafe { ffi::PyObject_IsInstance(iterable.raw(), wrapper.raw()) } {
-        -1 => return Err(Raised),
-        answer => answer == 1,
-    };
-    if !is_wrapper || behind(adapter)?.begun {
+    if !iterable.is_instance(&world.own.file_wrapper.get(py)?)? || behind(adapter)?.begun {
         return Ok(false);
     }
     let Some((descriptor, start)) = position(&iterable.attribute(c"filelike")?) else {
@@ -101,9 +123,12 @@ fn send_as_file(
         clear(py);
         return Ok(false);
     };
-    let Some(mut file) = regular_file(descriptor) else { return Ok(false) };
-    let length = file.metadata().map_or(0, |metadata| metadata.len());
-    let rest = i64::try_from(length).unwrap_or(i64::MAX).saturating_sub(start).max(0);
+    // SAFETY: open as long as the file object, whose it stays.
+    let mut file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
+    let Some(metadata) = file.metadata().ok().filter(std::fs::Metadata::is_file) else {
+        return Ok(false);
+    };
+    let rest = i64::try_from(metadata.len()).unwrap_or(i64::MAX).saturating_sub(start).max(0);
     let before = file.stream_position();
     behind(adapter)?.send_file(py, descriptor, start, rest)?;
     // The descriptor stands where the application left it.
@@ -124,13 +149,4 @@ fn position(file: &Object<'_>) -> Option<(c_int, i64)> {
     // SAFETY: S3; -1 with an exception where it is no number.
     let start = unsafe { ffi::PyLong_AsLongLong(start.raw()) };
     (start >= 0).then_some((descriptor, start))
-}
-
-/// A regular file, by a descriptor of its own that shares the position.
-fn regular_file(descriptor: c_int) -> Option<File> {
-    // SAFETY: open as long as the file object, which the caller holds.
-    let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
-    let file = File::from(descriptor.try_clone_to_owned().ok()?);
-    let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
-    is_regular.then_some(file)
 }

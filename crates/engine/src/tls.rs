@@ -67,11 +67,9 @@ static METHODS: Methods<3> = Methods([
 ]);
 
 fn behind(object: *mut ffi::PyObject) -> Result<Exchange> {
-    // SAFETY: a method of our own type.
-    let exchange = unsafe { Handle::behind::<c_void>(object) };
-    exchange
-        .map(std::ptr::from_mut)
-        .ok_or_else(|| raise(Kind::Runtime, "request object has expired"))
+    // SAFETY: a method of our own type; any exchange is behind it.
+    let mut behind = unsafe { Handle::behind::<c_void>(object, "request object has expired") }?;
+    Ok(std::ptr::from_mut(&mut *behind))
 }
 
 unsafe extern "C" fn asked(

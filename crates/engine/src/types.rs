@@ -3,11 +3,13 @@
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use cpython::{Attached, Object, Raised, Result, ffi};
 
 use crate::world::Kept;
-use crate::{input, response, tls};
+use crate::{adapter, input, tls};
 
 /// Types of one interpreter.
 pub(crate) struct Types {
@@ -20,7 +22,7 @@ impl Types {
     pub(crate) fn new(py: Attached<'_>) -> Result<Self> {
         Ok(Self {
             input: Kept::new(input::make_type(py)?),
-            response: Kept::new(response::make_type(py)?),
+            response: Kept::new(adapter::make_type(py)?),
             connection: Kept::new(tls::make_type(py)?),
         })
     }
@@ -32,6 +34,15 @@ impl Types {
 pub(crate) struct Handle {
     head: ffi::PyObject,
     behind: *mut c_void,
+    /// Whether a method uses what is behind: it may let go of Python's lock, or run
+    /// code that calls a method again.
+    in_use: AtomicBool,
+}
+
+/// What is behind a handle, for one method's call.
+pub(crate) struct Behind<'a, T> {
+    handle: *mut Handle,
+    value: &'a mut T,
 }
 
 impl Handle {
@@ -44,25 +55,59 @@ impl Handle {
         let kind = kind.raw().cast::<ffi::PyTypeObject>();
         // SAFETY: S3: a heap type of ours, whose objects are handles.
         let object = unsafe { Object::from_new(py, ffi::PyType_GenericAlloc(kind, 0)) }?;
-        // SAFETY: as above.
+        // SAFETY: as above; the rest is zero.
         unsafe { (*object.raw().cast::<Self>()).behind = behind.cast() };
         Ok(object)
     }
 
-    /// Clears the pointer.
-    pub(crate) fn expire(object: &Object<'_>) {
+    /// Clears the pointer, when no other thread uses it any more.
+    pub(crate) fn expire(py: Attached<'_>, object: &Object<'_>) {
+        let handle = object.raw().cast::<Self>();
         // SAFETY: S3: only called with handles.
-        unsafe { (*object.raw().cast::<Self>()).behind = std::ptr::null_mut() };
+        while unsafe { (*handle).in_use.load(Ordering::Relaxed) } {
+            py.detached(|| std::thread::sleep(Duration::from_millis(1)));
+        }
+        // SAFETY: as above.
+        unsafe { (*handle).behind = std::ptr::null_mut() };
     }
 
-    /// What is behind an object, while its request runs.
+    /// What is behind an object, while its request runs: for one user at a time.
     ///
     /// # Safety
-    /// `object` must be a handle with a `T` behind it, and the reference must not
-    /// outlive the method's call; the thread is attached, so no other uses it.
-    pub(crate) unsafe fn behind<'a, T>(object: *mut ffi::PyObject) -> Option<&'a mut T> {
-        // SAFETY: by our caller.
-        unsafe { (*object.cast::<Self>()).behind.cast::<T>().as_mut() }
+    /// `object` must be a handle with a `T` behind it.
+    pub(crate) unsafe fn behind<'a, T>(
+        object: *mut ffi::PyObject,
+        expired: &str,
+    ) -> Result<Behind<'a, T>> {
+        let handle = object.cast::<Self>();
+        // SAFETY: S3: by our caller.
+        let (value, in_use) = unsafe { ((*handle).behind.cast::<T>().as_mut(), &(*handle).in_use) };
+        let value = value.ok_or_else(|| raise(Kind::Runtime, expired))?;
+        if in_use.swap(true, Ordering::Relaxed) {
+            return Err(raise(Kind::Runtime, "request object is in use by another call"));
+        }
+        Ok(Behind { handle, value })
+    }
+}
+
+impl<T> Drop for Behind<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: S3: the object outlives the call of its method.
+        unsafe { (*self.handle).in_use.store(false, Ordering::Relaxed) };
+    }
+}
+
+impl<T> std::ops::Deref for Behind<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value
+    }
+}
+
+impl<T> std::ops::DerefMut for Behind<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value
     }
 }
 

@@ -1,17 +1,19 @@
 //! The interpreters of this process by the name of their application group, and
 //! what each has of ours. No Python object is held anywhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use cpython::{Attached, Config, Interpreter, Object, Raised, Result, ffi};
 use door::{Host, Settings, Text};
 use wsgi::interpreter::{Options, Section, resolve};
+use wsgi::key::Key;
 
 use crate::current::{self, level};
 use crate::exception;
 use crate::load::Scripts;
+use crate::template::Templates;
 use crate::types::Types;
 use crate::{functions, metrics};
 
@@ -27,41 +29,79 @@ pub(crate) struct World {
     pub(crate) case_sensitivity: bool,
     /// Types of our objects in it.
     pub(crate) types: Types,
-    /// The module `mod_wsgi`, kept for good.
-    module: Kept,
-    /// Objects of the module that every request needs.
+    /// Objects of the module `mod_wsgi` that requests need.
     pub(crate) own: Own,
-    /// Keys of environs: made once, with their hashes.
-    keys: Mutex<BTreeMap<Vec<u8>, Kept>>,
-    /// Error streams that nobody holds any more.
-    idle_errors: Mutex<Vec<Kept>>,
-    /// What every environ starts as, kept for good.
-    template: Kept,
+    /// Environs to copy.
+    pub(crate) templates: Templates,
+    /// Keys that have a number: made once, with their hashes.
+    known: Vec<Kept>,
+    /// Other keys of environs.
+    keys: Mutex<HashMap<Vec<u8>, Kept>>,
+    /// Error streams that nobody holds any more, each with its buffer.
+    idle_errors: Mutex<Vec<(Kept, Kept)>>,
+    /// What is the same in every environ.
+    constants: Kept,
 }
 
-/// Objects of the module that every request needs: nothing is looked up by name
-/// then.
+/// Objects that requests need: nothing is looked up by name then, and an
+/// application that takes the module apart does not disturb us.
 pub(crate) struct Own {
     /// `FileWrapper`.
     pub(crate) file_wrapper: Kept,
-    /// `event_callbacks`.
-    pub(crate) event_callbacks: Kept,
     /// `active_requests`.
     pub(crate) active_requests: Kept,
     /// `_by_thread`.
     pub(crate) by_thread: Kept,
+    /// `_request_begins`.
+    pub(crate) request_begins: Kept,
+    /// `_response_started`.
+    pub(crate) response_started: Kept,
+    /// `_request_fails`.
+    pub(crate) request_fails: Kept,
+    /// `_request_ends`.
+    pub(crate) request_ends: Kept,
+    /// `_log_exception`.
+    pub(crate) log_exception: Kept,
+    /// The text `http`.
+    pub(crate) http: Kept,
+    /// The text `https`.
+    pub(crate) https: Kept,
+    /// The text `close`.
+    pub(crate) close: Kept,
+    /// The text `reload_required`.
+    pub(crate) reload_required: Kept,
+    event_callbacks: Kept,
     new_errors: Kept,
+    settle_errors: Kept,
+    process_stopping: Kept,
+    join_threads: Kept,
+    /// The text `used`.
+    used: Kept,
 }
 
 impl Own {
-    fn of(module: &Object<'_>) -> Result<Self> {
+    fn of(py: Attached<'_>, module: &Object<'_>) -> Result<Self> {
         let kept = |name| module.attribute(name).map(Kept::new);
+        let text = |text| Object::interned(py, text).map(Kept::new);
         Ok(Self {
             file_wrapper: kept(c"FileWrapper")?,
-            event_callbacks: kept(c"event_callbacks")?,
             active_requests: kept(c"active_requests")?,
             by_thread: kept(c"_by_thread")?,
+            request_begins: kept(c"_request_begins")?,
+            response_started: kept(c"_response_started")?,
+            request_fails: kept(c"_request_fails")?,
+            request_ends: kept(c"_request_ends")?,
+            log_exception: kept(c"_log_exception")?,
+            http: text(c"http")?,
+            https: text(c"https")?,
+            close: text(c"close")?,
+            reload_required: text(c"reload_required")?,
+            event_callbacks: kept(c"event_callbacks")?,
             new_errors: kept(c"_new_errors")?,
+            settle_errors: kept(c"_settle_errors")?,
+            process_stopping: kept(c"_process_stopping")?,
+            join_threads: kept(c"_join_threads")?,
+            used: text(c"used")?,
         })
     }
 
@@ -197,14 +237,14 @@ pub fn stop(destroy: bool) {
     let worlds: Vec<Arc<World>> = worlds.unwrap_or_default().into_values().rev().collect();
     // All hear of it before the first one ends.
     for world in &worlds {
-        world.call_own(c"_process_stopping");
+        world.call_own(|own| &own.process_stopping);
     }
     if !destroy {
         return;
     }
     for world in &worlds {
         world.interpreter.forget_threads_of_host();
-        world.call_own(c"_join_threads");
+        world.call_own(|own| &own.join_threads);
         if world.interpreter != Interpreter::main() {
             current::log(level::INFO, format!("Destroying {}.", world.place()).as_bytes());
             world.interpreter.end();
@@ -255,41 +295,40 @@ impl World {
         facts: &Facts,
     ) -> std::result::Result<Self, String> {
         interpreter.attach(|py| {
-            let make = || -> Result<(Kept, Kept, Types, Own)> {
+            let make = || -> Result<Self> {
                 let module = make_module(py, name, facts)?;
-                let types = Types::new(py)?;
-                let template = make_template(py, name, facts, &module)?;
-                let own = Own::of(&module)?;
-                Ok((Kept::new(module), Kept::new(template), types, own))
-            };
-            match make() {
-                Ok((module, template, types, own)) => Ok(Self {
+                let known = Key::ALL.iter().map(|key| {
+                    let text = CString::new(key.text()).map_err(|_| Raised)?;
+                    Object::interned(py, &text).map(Kept::new)
+                });
+                Ok(Self {
                     name: name.to_vec(),
                     interpreter,
                     scripts: Scripts::default(),
                     case_sensitivity: facts.case_sensitivity,
-                    types,
-                    module,
-                    own,
+                    types: Types::new(py)?,
+                    own: Own::of(py, &module)?,
+                    templates: Templates::default(),
+                    known: known.collect::<Result<_>>()?,
                     keys: Mutex::default(),
                     idle_errors: Mutex::default(),
-                    template,
-                }),
-                Err(Raised) => {
-                    exception::print();
-                    let name = String::from_utf8_lossy(name);
-                    Err(format!("interpreter '{name}' cannot be set up"))
-                }
-            }
+                    constants: Kept::new(make_constants(py, name, facts, &module)?),
+                })
+            };
+            make().map_err(|Raised| {
+                exception::print(py);
+                let name = String::from_utf8_lossy(name);
+                format!("interpreter '{name}' cannot be set up")
+            })
         })
     }
 
     /// Calls a function of the module's Python part.
-    fn call_own(&self, name: &CStr) {
+    fn call_own(&self, function: fn(&Own) -> &Kept) {
         self.interpreter.attach(|py| {
-            let called = self.module(py).and_then(|module| module.attribute(name)?.call(&[]));
+            let called = function(&self.own).get(py).and_then(|function| function.call(&[]));
             if called.is_err() {
-                exception::print();
+                exception::print(py);
             }
         });
     }
@@ -305,15 +344,15 @@ impl World {
         }
     }
 
-    /// The module `mod_wsgi` in it.
-    pub(crate) fn module<'py>(&self, py: Attached<'py>) -> Result<Object<'py>> {
-        self.module.get(py)
+    /// The text of a key that has a number.
+    pub(crate) fn known<'py>(&self, py: Attached<'py>, key: Key) -> Result<Object<'py>> {
+        self.known[key as usize].get(py)
     }
 
-    /// The text of a key.
+    /// The text of any other key.
     pub(crate) fn key<'py>(&self, py: Attached<'py>, name: &[u8]) -> Result<Object<'py>> {
-        // Held for no longer than the look-up: nothing in here lets go of the lock
-        // of Python's.
+        // Held for no longer than the look-up: nothing in here lets go of Python's
+        // lock.
         let Ok(mut keys) = self.keys.lock() else { return Object::latin1(py, name) };
         if let Some(key) = keys.get(name) {
             return key.get(py);
@@ -321,69 +360,66 @@ impl World {
         let key = Object::latin1(py, name)?;
         // A client chooses names of headers: there must be an end to it.
         if keys.len() < MOST_KEYS {
-            // SAFETY: S3: one more reference, kept for good.
-            let kept = unsafe { Object::from_borrowed(py, key.raw()) }?;
-            keys.insert(name.to_vec(), Kept::new(kept));
+            keys.insert(name.to_vec(), Kept::new(key.again()));
         }
         Ok(key)
     }
 
-    /// An error stream for a request: one that nobody holds any more, or a new one.
-    pub(crate) fn take_errors<'py>(&self, py: Attached<'py>) -> Result<Object<'py>> {
+    /// An error stream for a request, and its buffer: one that nobody holds any
+    /// more, or a new one.
+    pub(crate) fn take_errors<'py>(&self, py: Attached<'py>) -> Result<(Object<'py>, Object<'py>)> {
         let idle = self.idle_errors.lock().ok().and_then(|mut idle| idle.pop());
-        match idle {
-            Some(errors) => errors.take(py),
-            None => self.own.new_errors.get(py)?.call(&[]),
+        if let Some((errors, lines)) = idle {
+            return Ok((errors.take(py)?, lines.take(py)?));
         }
+        let errors = self.own.new_errors.get(py)?.call(&[])?;
+        let lines = errors.attribute(c"buffer")?;
+        Ok((errors, lines))
     }
 
     /// Ends a request's error stream. One that the application holds on to is
     /// closed to it; any other serves again.
-    pub(crate) fn give_errors_back(&self, py: Attached<'_>, errors: Object<'_>) -> Result<()> {
-        let module = self.module(py)?;
-        let lines = errors.attribute(c"buffer")?;
-        // SAFETY: S3.
-        let was_used =
-            lines.attribute(c"used").is_ok_and(|used| used.is(unsafe { ffi::Py_True() }));
-        // SAFETY: S3.
-        let is_held =
-            unsafe { ffi::Py_REFCNT(errors.raw()) > 1 || ffi::Py_REFCNT(lines.raw()) > 2 };
+    pub(crate) fn give_errors_back(
+        &self,
+        py: Attached<'_>,
+        (errors, lines): (Object<'_>, Object<'_>),
+    ) -> Result<()> {
+        let was_used = lines.attribute_of(&self.own.used.get(py)?)?;
+        // SAFETY: S3: live objects; the stream has a reference to its buffer.
+        let (was_used, is_held) = unsafe {
+            let is_held = ffi::Py_REFCNT(errors.raw()) > 1 || ffi::Py_REFCNT(lines.raw()) > 2;
+            (was_used.is(ffi::Py_True()), is_held)
+        };
         if was_used || is_held {
             let expire = Object::boolean(py, is_held);
-            module.attribute(c"_settle_errors")?.call(&[&errors, &expire])?;
+            self.own.settle_errors.get(py)?.call(&[&errors, &expire])?;
         }
         if !is_held && let Ok(mut idle) = self.idle_errors.lock() {
-            idle.push(Kept::new(errors));
+            idle.push((Kept::new(errors), Kept::new(lines)));
         }
         Ok(())
     }
 
     /// Adds what a script that decides about access is told of versions and places.
     pub(crate) fn add_versions<'py>(&self, py: Attached<'py>, environ: &Object<'py>) -> Result<()> {
-        let template = self.template.get(py)?;
-        for name in [
-            &b"apache.version"[..],
-            b"mod_wsgi.version",
-            b"mod_wsgi.process_group",
-            b"mod_wsgi.application_group",
-        ] {
-            let key = self.key(py, name)?;
-            environ.set_item(&key, &template.item(&key)?)?;
+        let constants = self.constants(py)?;
+        for key in [Key::ApacheVersion, Key::Version, Key::ProcessGroup, Key::ApplicationGroup] {
+            let key = self.known(py, key)?;
+            environ.set_item(&key, &constants.item(&key)?)?;
         }
         Ok(())
     }
 
-    /// A fresh environ with all that is the same for every request.
-    pub(crate) fn new_environ<'py>(&self, py: Attached<'py>) -> Result<Object<'py>> {
-        // SAFETY: S3: a dictionary of this interpreter; a new reference.
-        unsafe { Object::from_new(py, ffi::PyDict_Copy(self.template.raw())) }
+    /// What is the same in every environ.
+    pub(crate) fn constants<'py>(&self, py: Attached<'py>) -> Result<Object<'py>> {
+        self.constants.get(py)
     }
 }
 
 /// The process group of httpd's own processes.
 const EMBEDDED: &str = "";
 
-/// Keys that are kept: those of CGI and the gateway, and common headers.
+/// Keys without a number that are kept.
 const MOST_KEYS: usize = 512;
 
 /// Makes the module `mod_wsgi`: facts, `_log`, then its Python part.
@@ -391,7 +427,7 @@ fn make_module<'py>(py: Attached<'py>, name: &[u8], facts: &Facts) -> Result<Obj
     // SAFETY: S3; a borrowed reference to the module in `sys.modules`.
     let module =
         unsafe { Object::from_borrowed(py, ffi::PyImport_AddModule(c"mod_wsgi".as_ptr())) }?;
-    let version = numbers(py, &[6, 1, 1])?;
+    let version = numbers(py, &VERSION)?;
     module.set_attribute(c"version", &version)?;
     module.set_attribute(c"process_group", &Object::latin1(py, b"")?)?;
     module.set_attribute(c"application_group", &Object::latin1(py, name)?)?;
@@ -461,33 +497,36 @@ fn settings<'py>(py: Attached<'py>, name: &[u8], facts: &Facts) -> Result<Object
     Ok(dictionary)
 }
 
-/// What every environ of this interpreter starts as.
-fn make_template<'py>(
+/// What is the same in every environ of this interpreter.
+fn make_constants<'py>(
     py: Attached<'py>,
     name: &[u8],
     facts: &Facts,
     module: &Object<'py>,
 ) -> Result<Object<'py>> {
-    let template = Object::dictionary(py)?;
+    let constants = Object::dictionary(py)?;
     let items = [
-        ("wsgi.version", numbers(py, &[1, 0])?),
-        ("wsgi.multithread", Object::boolean(py, facts.threads != 1)),
-        ("wsgi.multiprocess", Object::boolean(py, facts.processes != 1)),
-        ("wsgi.run_once", Object::boolean(py, false)),
-        ("wsgi.file_wrapper", module.attribute(c"FileWrapper")?),
-        ("wsgi.input_terminated", Object::boolean(py, true)),
-        ("apache.version", numbers(py, &facts.apache_version)?),
-        ("mod_wsgi.version", numbers(py, &[6, 1, 1])?),
-        ("mod_wsgi.process_group", Object::latin1(py, b"")?),
-        ("mod_wsgi.application_group", Object::latin1(py, name)?),
-        ("mod_wsgi.queue_start", Object::float(py, 0.0)?),
-        ("mod_wsgi.daemon_start", Object::float(py, 0.0)?),
+        (Key::WsgiVersion, numbers(py, &[1, 0])?),
+        (Key::WsgiMultithread, Object::boolean(py, facts.threads != 1)),
+        (Key::WsgiMultiprocess, Object::boolean(py, facts.processes != 1)),
+        (Key::WsgiRunOnce, Object::boolean(py, false)),
+        (Key::WsgiFileWrapper, module.attribute(c"FileWrapper")?),
+        (Key::WsgiInputTerminated, Object::boolean(py, true)),
+        (Key::ApacheVersion, numbers(py, &facts.apache_version)?),
+        (Key::Version, numbers(py, &VERSION)?),
+        (Key::ProcessGroup, Object::latin1(py, b"")?),
+        (Key::ApplicationGroup, Object::latin1(py, name)?),
+        (Key::QueueStart, Object::float(py, 0.0)?),
+        (Key::DaemonStart, Object::float(py, 0.0)?),
     ];
     for (key, value) in &items {
-        template.set_item(&Object::latin1(py, key.as_bytes())?, value)?;
+        constants.set_item(&Object::latin1(py, key.text().as_bytes())?, value)?;
     }
-    Ok(template)
+    Ok(constants)
 }
+
+/// The release of mod_wsgi that this one stands in for.
+const VERSION: [i64; 3] = [6, 1, 1];
 
 /// A tuple of whole numbers.
 pub(crate) fn numbers<'py>(py: Attached<'py>, numbers: &[i64]) -> Result<Object<'py>> {

@@ -74,6 +74,20 @@ impl<'r> Request<'r> {
         }
     }
 
+    /// What the module noted for this request.
+    #[must_use]
+    pub fn noted<T>(self, index: c_int) -> Option<&'r T> {
+        // SAFETY: S1: the module's own slot, which `note` filled or nobody.
+        unsafe { sys::module_config(self.record().request_config, index).cast::<T>().as_ref() }
+    }
+
+    /// Notes something for the module's later hooks; it must outlive the request.
+    pub fn note<T>(self, index: c_int, value: &'r T) {
+        let value = std::ptr::from_ref(value).cast_mut().cast();
+        // SAFETY: S1: as above.
+        unsafe { sys::set_module_config(self.record().request_config, index, value) };
+    }
+
     /// Name of its handler.
     #[must_use]
     pub fn handler(self) -> Option<&'r [u8]> {
@@ -364,13 +378,19 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw()).user = name };
     }
 
-    /// Name and port of the server, as `UseCanonicalName` has them.
+    /// Port of the server, as `UseCanonicalName` and its kin have it.
     #[must_use]
-    pub fn server_name(self) -> (&'r [u8], u16) {
+    pub fn server_port(self) -> u16 {
         // SAFETY: S1.
-        let (name, port) =
-            unsafe { (sys::ap_get_server_name(self.raw()), sys::ap_get_server_port(self.raw())) };
-        (bytes_of(name).unwrap_or_default(), port)
+        unsafe { sys::ap_get_server_port(self.raw()) }
+    }
+
+    /// A copy of a text that lives as long as the request.
+    #[must_use]
+    pub fn lend(self, text: &[u8]) -> &'r [u8] {
+        let copy = self.pool().copy(text);
+        // SAFETY: S1, S2: so many bytes were copied.
+        unsafe { std::slice::from_raw_parts(copy.cast(), text.len()) }
     }
 
     /// Host that the client asked for.
@@ -402,11 +422,14 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Whether there is a body; sends `100 Continue` if the client waits for it.
+    /// Bytes of the body; negative when only its end will tell: it is chunked, or
+    /// comes by HTTP/2, or a filter changes it.
     #[must_use]
-    pub fn has_body(self) -> bool {
-        // SAFETY: S1.
-        unsafe { sys::ap_should_client_block(self.raw()) != 0 }
+    pub fn body_length(self) -> i64 {
+        let record = self.record();
+        let is_changed = record.input_filters != record.proto_input_filters;
+        let is_told = record.read_chunked == 0 && record.proto_num < 2000 && !is_changed;
+        if is_told { record.remaining } else { -1 }
     }
 
     /// Reads some of the body; 0 at its end.
@@ -446,22 +469,23 @@ impl<'r> Request<'r> {
         unsafe { sys::ap_set_content_length(self.raw(), length) };
     }
 
-    /// Passes bytes on to the client, and everything before them if `flush`.
+    /// Passes bytes on to the client: flushed, or with the end of the body when they
+    /// are the last, so that they leave together with it.
     ///
     /// # Errors
     /// When the client has gone.
-    pub fn send(self, bytes: &[u8], flush: bool) -> Result<(), ClientGone> {
+    pub fn send(self, bytes: &[u8], is_last: bool) -> Result<(), ClientGone> {
         // SAFETY: S1; a transient bucket is copied by whoever keeps it.
         self.pass(|brigade| unsafe {
             let list = (*brigade).bucket_alloc;
-            if !bytes.is_empty() {
-                let bucket =
-                    sys::apr_bucket_transient_create(bytes.as_ptr().cast(), bytes.len(), list);
-                insert_last(brigade, bucket);
-            }
-            if flush {
-                insert_last(brigade, sys::apr_bucket_flush_create(list));
-            }
+            let start = bytes.as_ptr().cast();
+            insert_last(brigade, sys::apr_bucket_transient_create(start, bytes.len(), list));
+            let end = if is_last {
+                sys::apr_bucket_eos_create(list)
+            } else {
+                sys::apr_bucket_flush_create(list)
+            };
+            insert_last(brigade, end);
         })
     }
 

@@ -54,6 +54,12 @@ impl<'r> Table<'r> {
         unsafe { sys::apr_table_setn(self.table, name, value) };
     }
 
+    /// The same with texts that live on.
+    pub fn set_static(self, name: &'static CStr, value: &'static CStr) {
+        // SAFETY: S1; both texts are static.
+        unsafe { sys::apr_table_setn(self.table, name.as_ptr(), value.as_ptr()) };
+    }
+
     /// Removes all values of that name.
     pub fn unset(self, name: &CStr) {
         // SAFETY: S1.

@@ -379,36 +379,28 @@ fn accept_mutex(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<()
 
 /// `<WSGIInterpreterOptions [process-group=name] [application-group=name]>`.
 fn interpreter_options(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(), String> {
-    let wrong = |what: String| Err(format!("<WSGIInterpreterOptions> {what}"));
+    let wrong = |what: String| Err(format!("<WSGIInterpreterOptions>: {what}"));
     let line = directive.arguments.trim_end();
     let Some(line) = line.strip_suffix('>') else {
-        return wrong("section is missing its closing '>'.".to_owned());
-    };
-    // A selector as a whole may stand in quotes, or its value alone.
-    let quoted = || {
-        let words = httpd::words(directive.pool, line.as_bytes());
-        let pair = |word: &String| {
-            word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
-        };
-        words.iter().map(pair).collect()
-    };
-    let Some(pairs) = options::pairs(line).or_else(quoted) else {
-        return wrong(format!("selectors must be of the form 'key=value', but are '{line}'."));
+        return Err("<WSGIInterpreterOptions> directive missing closing '>'".to_owned());
     };
     let mut section = Section::default();
-    for (name, value) in pairs {
-        let place = match name.as_str() {
+    for word in httpd::words(directive.pool, line.as_bytes()) {
+        let Some((name, value)) = word.split_once('=') else {
+            return wrong(format!("argument '{word}' is not of the form key=value"));
+        };
+        let place = match name {
             "process-group" => &mut section.process_group,
             "application-group" => &mut section.application_group,
             _ => {
                 return wrong(format!(
-                    "selector '{name}' is unknown; known are 'process-group' and 'application-group'."
+                    "unknown selector '{name}'; known are process-group and application-group"
                 ));
             }
         };
-        let value = if value == "%{GLOBAL}" { String::new() } else { value };
-        if place.replace(value).is_some() {
-            return wrong(format!("selector '{name}' is given twice."));
+        let value = if value == "%{GLOBAL}" { "" } else { value };
+        if place.replace(value.to_owned()).is_some() {
+            return wrong(format!("{name} given more than once"));
         }
     }
     let python = python(directive)?;
@@ -455,11 +447,17 @@ fn telemetry_options(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Resu
     let signed = directive.words.iter().filter(is_signed).count();
     if signed != 0 && signed != directive.words.len() {
         return Err(
-            "WSGITelemetryOptions: options with and without '+' or '-' cannot be mixed.".to_owned()
+            "WSGITelemetryOptions: cannot mix flags with and without '+' or '-'.".to_owned()
         );
     }
     for word in &directive.words {
         let name = word.trim_start_matches(['+', '-']);
+        if name.is_empty() {
+            return Err("WSGITelemetryOptions: bare '+' / '-' is not a flag.".to_owned());
+        }
+        if name != word && ["None", "All"].iter().any(|whole| whole.eq_ignore_ascii_case(name)) {
+            return Err(format!("WSGITelemetryOptions: '{name}' may not have a +/- prefix."));
+        }
         let known = ["CaptureUserAgent", "None", "All"];
         if !known.iter().any(|option| option.eq_ignore_ascii_case(name)) {
             return Err(format!(

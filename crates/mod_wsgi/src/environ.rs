@@ -1,22 +1,21 @@
 //! The variables of a request, as CGI has them (RFC 3875), and ours. What only
 //! Python can make is added on its side.
 
-use std::borrow::Cow;
+use std::sync::OnceLock;
 
-use door::{Pair, Text};
+use door::{BY_NAME, List, Text, Variable};
 use httpd::Request;
 use wsgi::environ::{collapse_slashes, is_credential, is_internal, variable_of_header};
+use wsgi::key::Key;
 use wsgi::options::MapHead;
 use wsgi::proxy;
 
 use crate::config::DirectoryConfig;
 use crate::names::Names;
 
-/// A name and its value.
-type Variable<'r> = (Cow<'r, [u8]>, Cow<'r, [u8]>);
-
-/// The variables of a request.
+/// The variables of a request; of equal names the last one counts.
 pub(crate) struct Environ<'r> {
+    request: Request<'r>,
     variables: Vec<Variable<'r>>,
     /// Whether the request came in by TLS.
     pub(crate) https: bool,
@@ -31,32 +30,27 @@ impl<'r> Environ<'r> {
         names: &Names<'r>,
         handler_script: &'r str,
     ) -> Self {
+        let mut environ = Self { request, variables: Vec::with_capacity(64), https: false };
         let by_httpd = request.needs_httpd_variables() || crate::rules_variables();
         if by_httpd {
             request.add_cgi_variables();
         }
-        let mut environ = Self { variables: Vec::with_capacity(64), https: false };
-        for (name, value) in request.environment().iter() {
-            match name {
-                b"HTTPS" => {
-                    environ.https = matches!(value, b"1") || value.eq_ignore_ascii_case(b"on");
-                }
-                name if HIDDEN.contains(&name) || is_internal(name) => {}
-                name => environ.add(name, value),
-            }
-        }
+        environ.add_environment();
         if !by_httpd {
-            environ.add_headers(request, |_| true);
-            environ.add_server(request);
-            environ.add_target(request);
-            environ.add_place(request);
+            environ.add_headers(|_| true);
+            environ.add_server();
+            environ.add_target();
+            environ.add_place();
         }
         if pass_authorization && let Some(value) = request.headers_in().get(c"Authorization") {
-            environ.add(b"HTTP_AUTHORIZATION", value);
+            environ.add(Key::HttpAuthorization, value);
         }
-        environ.add_method(request, config);
-        environ.add_path(request, names);
-        environ.add_own(request, names, handler_script);
+        environ.add_method(config);
+        let [script_name, path_info] = environ.add_path(names);
+        environ.add(Key::ScriptNameOfModWsgi, script_name);
+        environ.add(Key::PathInfoOfModWsgi, path_info);
+        environ.add(Key::HandlerScript, handler_script.as_bytes());
+        environ.add_own();
         environ.trust(config);
         environ
     }
@@ -64,113 +58,160 @@ impl<'r> Environ<'r> {
     /// What a script is told that decides who may see the request: nothing that
     /// other modules have set, no password.
     pub(crate) fn of_access(request: Request<'r>, names: &Names<'r>) -> Self {
-        let mut environ = Self { variables: Vec::with_capacity(32), https: false };
-        environ.add_headers(request, |name| !is_credential(name));
-        environ.add_server(request);
-        environ.add(b"SERVER_SIGNATURE", request.signature());
-        environ.add(b"DOCUMENT_ROOT", request.document_root());
+        let mut environ = Self { request, variables: Vec::with_capacity(32), https: false };
+        environ.add_headers(|name| !is_credential(name));
+        environ.add_server();
+        environ.add_by_name(b"SERVER_SIGNATURE", request.signature());
+        environ.add(Key::DocumentRoot, request.document_root());
         if let Some(host) = request.client_host() {
-            environ.add(b"REMOTE_HOST", host);
+            environ.add_by_name(b"REMOTE_HOST", host);
         }
-        environ.add_target(request);
-        environ.add(b"REQUEST_METHOD", request.method());
-        environ.add_path(request, names);
+        environ.add_target();
+        environ.add(Key::RequestMethod, request.method());
+        environ.add_path(names);
         environ
     }
 
-    /// As the Python side takes them; of equal names the last one counts.
-    pub(crate) fn pairs(&self) -> Vec<Pair<'_>> {
-        self.variables
-            .iter()
-            .map(|(name, value)| Pair { name: Text::new(name), value: Text::new(value) })
-            .collect()
+    /// As Python's side takes them.
+    pub(crate) fn list(&self) -> List<'_, Variable<'r>> {
+        List::new(&self.variables)
     }
 
     /// A variable more, in the place of one of that name.
-    pub(crate) fn add(&mut self, name: &'r [u8], value: &'r [u8]) {
-        self.variables.push((name.into(), value.into()));
+    pub(crate) fn add(&mut self, key: Key, value: &'r [u8]) {
+        let (name, value) = (Text::new(&[]), Text::new(value));
+        self.variables.push(Variable { key: key as u16, name, value });
     }
 
-    fn add_owned(&mut self, name: &'r [u8], value: String) {
-        self.variables.push((name.into(), value.into_bytes().into()));
+    fn add_by_name(&mut self, name: &'r [u8], value: &'r [u8]) {
+        let (name, value) = (Text::new(name), Text::new(value));
+        self.variables.push(Variable { key: BY_NAME, name, value });
     }
 
-    fn add_headers(&mut self, request: Request<'r>, wanted: impl Fn(&[u8]) -> bool) {
-        for (name, value) in request.headers_in().iter() {
-            let mut key = Vec::with_capacity(name.len() + 5);
-            if wanted(name) && variable_of_header(name, &mut key) {
-                self.variables.push((key.into(), value.into()));
+    /// A variable whose name may be one that has a number. One that only Python's
+    /// side makes is left out: a configuration must not take its place.
+    fn add_named(&mut self, name: &'r [u8], value: &'r [u8]) {
+        match Key::of_text(name) {
+            Some(key) if key.is_made_by_python() => {}
+            Some(key) => self.add(key, value),
+            None => self.add_by_name(name, value),
+        }
+    }
+
+    fn add_number(&mut self, key: Key, number: u16) {
+        let mut digits = [0; 5];
+        let mut start = digits.len();
+        let mut rest = number;
+        loop {
+            start -= 1;
+            digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.add(key, self.request.lend(&digits[start..]));
+    }
+
+    /// The environment of the request, as other modules have set it.
+    fn add_environment(&mut self) {
+        for (name, value) in self.request.environment().iter() {
+            match name {
+                b"HTTPS" => {
+                    self.https = matches!(value, b"1") || value.eq_ignore_ascii_case(b"on");
+                }
+                name if HIDDEN.contains(&name) || is_internal(name) => {}
+                name => self.add_named(name, value),
             }
         }
     }
 
-    fn add_server(&mut self, request: Request<'r>) {
-        let (address, _) = request.local_address();
-        let (_, port) = request.server_name();
-        let (client, client_port) = request.client();
-        self.add(b"SERVER_SOFTWARE", request.banner());
-        self.add(b"SERVER_NAME", request.escaped_server_name());
-        self.add(b"SERVER_ADDR", address);
-        self.add_owned(b"SERVER_PORT", port.to_string());
-        self.add(b"SERVER_ADMIN", request.server_admin());
-        self.add(b"REMOTE_ADDR", client);
-        self.add_owned(b"REMOTE_PORT", client_port.to_string());
+    fn add_headers(&mut self, wanted: impl Fn(&[u8]) -> bool) {
+        let mut text = Vec::new();
+        for (name, value) in self.request.headers_in().iter() {
+            if !wanted(name) {
+                continue;
+            }
+            match Key::of_header(name) {
+                Some(key) => self.add(key, value),
+                None if variable_of_header(name, &mut text) => {
+                    self.add_by_name(self.request.lend(&text), value);
+                }
+                None => {}
+            }
+        }
     }
 
-    fn add_target(&mut self, request: Request<'r>) {
-        self.add(b"SERVER_PROTOCOL", request.protocol());
-        self.add(b"QUERY_STRING", request.query());
-        self.add(b"REQUEST_URI", request.target());
+    fn add_server(&mut self) {
+        let request = self.request;
+        let (client, client_port) = request.client();
+        self.add(Key::ServerSoftware, request.banner());
+        self.add(Key::ServerName, request.escaped_server_name());
+        self.add(Key::ServerAddr, request.local_address().0);
+        self.add_number(Key::ServerPort, request.server_port());
+        self.add(Key::ServerAdmin, request.server_admin());
+        self.add(Key::RemoteAddr, client);
+        self.add_number(Key::RemotePort, client_port);
+    }
+
+    fn add_target(&mut self) {
+        self.add(Key::ServerProtocol, self.request.protocol());
+        self.add(Key::QueryString, self.request.query());
+        self.add(Key::RequestUri, self.request.target());
     }
 
     /// Where its file lies, and who asks for it.
-    fn add_place(&mut self, request: Request<'r>) {
+    fn add_place(&mut self) {
+        let request = self.request;
         let (prefix, root) = request.context();
-        self.add(b"DOCUMENT_ROOT", request.document_root());
-        self.add(b"REQUEST_SCHEME", request.scheme());
-        self.add(b"CONTEXT_PREFIX", prefix);
-        self.add(b"CONTEXT_DOCUMENT_ROOT", root);
-        self.add(b"SCRIPT_FILENAME", request.filename());
+        self.add(Key::DocumentRoot, request.document_root());
+        self.add(Key::RequestScheme, request.scheme());
+        self.add(Key::ContextPrefix, prefix);
+        self.add(Key::ContextDocumentRoot, root);
+        self.add(Key::ScriptFilename, request.filename());
         let (user, kind) = request.user();
         if let Some(user) = user {
-            self.add(b"REMOTE_USER", user);
+            self.add(Key::RemoteUser, user);
         }
         if let Some(kind) = kind {
-            self.add(b"AUTH_TYPE", kind);
+            self.add(Key::AuthType, kind);
         }
     }
 
-    fn add_method(&mut self, request: Request<'r>, config: &DirectoryConfig) {
+    fn add_method(&mut self, config: &DirectoryConfig) {
+        let request = self.request;
         let as_get = request.is_head()
             && match config.map_head.unwrap_or(MapHead::Auto) {
                 MapHead::On => true,
                 MapHead::Off => false,
                 MapHead::Auto => request.has_content_filter(),
             };
-        self.add(b"REQUEST_METHOD", if as_get { b"GET" } else { request.method() });
+        self.add(Key::RequestMethod, if as_get { b"GET" } else { request.method() });
     }
 
-    fn add_path(&mut self, request: Request<'r>, names: &Names<'r>) {
-        let path_info = collapse_slashes(request.path_info());
-        self.variables.push((b"SCRIPT_NAME".into(), names.script_name.clone()));
-        self.variables.push((b"PATH_INFO".into(), path_info));
+    /// Script name and path info.
+    fn add_path(&mut self, names: &Names<'r>) -> [&'r [u8]; 2] {
+        let lent = |text: &std::borrow::Cow<'r, [u8]>| match text {
+            std::borrow::Cow::Borrowed(text) => text,
+            std::borrow::Cow::Owned(text) => self.request.lend(text),
+        };
+        let script_name = lent(&names.script_name);
+        let path_info = lent(&collapse_slashes(self.request.path_info()));
+        self.add(Key::ScriptName, script_name);
+        self.add(Key::PathInfo, path_info);
+        [script_name, path_info]
     }
 
-    fn add_own(&mut self, request: Request<'r>, names: &Names<'r>, handler_script: &'r str) {
-        let path_info = collapse_slashes(request.path_info());
-        self.variables.push((b"mod_wsgi.script_name".into(), names.script_name.clone()));
-        self.variables.push((b"mod_wsgi.path_info".into(), path_info));
+    fn add_own(&mut self) {
+        let request = self.request;
         let (host, port) = request.local_address();
-        self.add(b"mod_wsgi.request_handler", request.handler().unwrap_or_default());
-        self.add(b"mod_wsgi.handler_script", handler_script.as_bytes());
-        self.add(b"mod_wsgi.listener_host", host);
-        self.add_owned(b"mod_wsgi.listener_port", port.to_string());
-        self.add_owned(b"mod_wsgi.server_pid", std::process::id().to_string());
-        if let Some(id) = request.make_log_id() {
-            self.add(b"mod_wsgi.request_id", id);
-        }
+        self.add(Key::RequestHandler, request.handler().unwrap_or_default());
+        self.add(Key::ListenerHost, host);
+        self.add_number(Key::ListenerPort, port);
+        self.add(Key::ServerPid, pid().as_bytes());
+        self.add(Key::RequestId, request.make_log_id().unwrap_or_default());
         if let Some(id) = request.connection_log_id() {
-            self.add(b"mod_wsgi.connection_id", id);
+            self.add(Key::ConnectionId, id);
         }
     }
 
@@ -178,18 +219,28 @@ impl<'r> Environ<'r> {
     fn trust(&mut self, config: &DirectoryConfig) {
         let Some(headers) = &config.trusted_headers else { return };
         let proxies = config.trusted_proxies.as_deref().unwrap_or_default();
-        let variables = std::mem::take(&mut self.variables);
-        let mut environ: proxy::Environ = variables
-            .into_iter()
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        let name_of = |variable: &Variable<'r>| match Key::of_number(variable.key) {
+            Some(key) => key.text().as_bytes(),
+            None => variable.name.bytes(),
+        };
+        let mut environ: proxy::Environ = std::mem::take(&mut self.variables)
+            .iter()
+            .map(|variable| (name_of(variable).to_vec(), variable.value.bytes().to_vec()))
             .collect();
         proxy::rewrite(&mut environ, headers, proxies);
         if let Some(scheme) = environ.remove(&b"wsgi.url_scheme"[..]) {
             self.https = scheme == b"https";
         }
-        self.variables =
-            environ.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        for (name, value) in environ {
+            self.add_named(self.request.lend(&name), self.request.lend(&value));
+        }
     }
+}
+
+/// The id of this process, as text.
+fn pid() -> &'static str {
+    static PID: OnceLock<String> = OnceLock::new();
+    PID.get_or_init(|| std::process::id().to_string())
 }
 
 /// What httpd adds and WSGI applications are not told.

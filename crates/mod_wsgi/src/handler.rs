@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use door::{BROKEN_OFF, Call, DONE, List, NO_CALLABLE, Text};
+use door::{BROKEN_OFF, Call, DONE, NO_CALLABLE, Text};
 use httpd::{Request, sys};
 use wsgi::group;
 
@@ -60,14 +60,13 @@ fn serve(
         return Err(sys::HTTP_INTERNAL_SERVER_ERROR);
     };
     let environ = environ();
-    let pairs = environ.pairs();
     let (path, time) = match handler {
         Some(handler) => (handler.path.as_bytes(), time_of(&handler.path)),
         None => (request.filename(), request.file().1),
     };
     let call = Call {
         exchange: exchange_of(request),
-        environ: List::new(&pairs),
+        environ: environ.list(),
         script: door::Script {
             path: Text::new(path),
             time,
@@ -77,7 +76,7 @@ fn serve(
         callable: Text::new(&place.callable),
         https: environ.https,
         begun: request.begun(),
-        has_body: true,
+        body_length: request.body_length(),
         apache_request: if config.pass_apache_request.unwrap_or(false) {
             request.raw().cast::<c_void>()
         } else {

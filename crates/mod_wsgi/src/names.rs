@@ -22,12 +22,12 @@ impl<'r> Names<'r> {
 
 impl Facts for Names<'_> {
     fn server(&self) -> String {
-        let (_, port) = self.request.server_name();
+        let port = self.request.server_port();
         group::with_port(&String::from_utf8_lossy(self.request.configured_name()), port)
     }
 
     fn host(&self) -> String {
-        let (_, port) = self.request.server_name();
+        let port = self.request.server_port();
         let host = self.request.host().unwrap_or(self.request.configured_name());
         group::with_port(&String::from_utf8_lossy(host), port)
     }

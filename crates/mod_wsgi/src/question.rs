@@ -4,6 +4,7 @@
 use door::{Answer, Answered, Answers, List, Question, Sink, Text};
 use httpd::{Level, Request};
 use wsgi::group;
+use wsgi::key::Key;
 
 use crate::config::{DirectoryConfig, Script};
 use crate::environ::Environ;
@@ -40,9 +41,12 @@ impl<'a> Asked<'a> {
         script: &'a Script,
         config: &'a DirectoryConfig,
         names: &Names<'a>,
-        environ: Environ<'a>,
+        mut environ: Environ<'a>,
     ) -> Self {
         let group = group::script_group(script.application_group.as_deref(), names);
+        // The groups that this script itself runs in.
+        environ.add(Key::ProcessGroup, b"");
+        environ.add(Key::ApplicationGroup, request.lend(group.as_bytes()));
         Self { request, script, config, group, environ, knows_tls: false }
     }
 
@@ -76,16 +80,6 @@ impl<'a> Asked<'a> {
             self.log("WSGI0210: Embedded mode of mod_wsgi cannot be used as Python was not initialised in this process.");
             return Answered { number: 0, answer: Answer::NotLoaded };
         };
-        let mut pairs = self.environ.pairs();
-        if !self.knows_tls {
-            // The groups that this script itself runs in.
-            for (name, value) in
-                [("mod_wsgi.process_group", ""), ("mod_wsgi.application_group", &self.group)]
-            {
-                let (name, value) = (Text::new(name.as_bytes()), Text::new(value.as_bytes()));
-                pairs.push(door::Pair { name, value });
-            }
-        }
         let functions: Vec<Text<'_>> =
             functions.iter().map(|name| Text::new(name.as_bytes())).collect();
         let arguments: Vec<Text<'_>> = arguments.iter().map(|text| Text::new(text)).collect();
@@ -98,7 +92,7 @@ impl<'a> Asked<'a> {
                 reloading: self.config.script_reloading.unwrap_or(true),
             },
             functions: List::new(&functions),
-            environ: List::new(&pairs),
+            environ: self.environ.list(),
             arguments: List::new(&arguments),
             answers,
             filename: Text::new(self.request.filename()),

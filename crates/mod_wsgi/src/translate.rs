@@ -15,12 +15,12 @@ pub(crate) fn translate(request: Request<'_>) -> std::ffi::c_int {
     if !uri.starts_with(b"/") {
         return sys::DECLINED;
     }
-    for (number, alias) in config.aliases.iter().enumerate() {
+    for alias in &config.aliases {
         let Some(file) = file_of(request, alias, uri) else { continue };
         request.set_filename(&file);
         request.set_handler(HANDLER);
-        request.notes().set(NOTE.to_bytes(), number.to_string().as_bytes());
-        request.notes().set(b"alias-forced-type", HANDLER.to_bytes());
+        request.note(crate::index(), alias);
+        request.notes().set_static(c"alias-forced-type", HANDLER);
         return sys::OK;
     }
     sys::DECLINED
@@ -42,11 +42,8 @@ fn file_of(request: Request<'_>, alias: &Script, uri: &[u8]) -> Option<Vec<u8>> 
 
 /// The alias that a request came in by.
 pub(crate) fn alias_of<'r>(request: Request<'r>) -> Option<&'r Script> {
-    let note = request.notes().get(NOTE)?;
-    let number: usize = std::str::from_utf8(note).ok()?.parse().ok()?;
-    request.server_config::<ServerConfig>(crate::index())?.aliases.get(number)
+    request.noted(crate::index())
 }
 
 /// Name of the handler for scripts.
 pub(crate) const HANDLER: &CStr = c"wsgi-script";
-const NOTE: &CStr = c"mod_wsgi.x-alias";

@@ -14,6 +14,7 @@ pub mod environ;
 pub mod group;
 pub mod head;
 pub mod interpreter;
+pub mod key;
 pub mod options;
 pub mod proxy;
 pub mod reload;

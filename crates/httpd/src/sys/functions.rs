@@ -34,7 +34,6 @@ functions! {
     fn ap_get_server_built() -> *const c_char;
     fn ap_show_mpm() -> *const c_char;
     fn ap_exists_config_define(name: *const c_char) -> c_int;
-    fn ap_get_server_name(r: *mut request_rec) -> *const c_char;
     fn ap_get_server_name_for_url(r: *mut request_rec) -> *const c_char;
     fn ap_get_server_port(r: *const request_rec) -> u16;
     fn ap_document_root(r: *mut request_rec) -> *const c_char;
@@ -62,7 +61,6 @@ functions! {
     fn ap_add_common_vars(r: *mut request_rec);
     fn ap_add_cgi_vars(r: *mut request_rec);
     fn ap_setup_client_block(r: *mut request_rec, read_policy: c_int) -> c_int;
-    fn ap_should_client_block(r: *mut request_rec) -> c_int;
     fn ap_get_client_block(r: *mut request_rec, buffer: *mut c_char, bufsiz: apr_size_t) -> c_long;
     fn ap_discard_request_body(r: *mut request_rec) -> c_int;
     fn ap_pass_brigade(filter: *mut ap_filter_t, bucket: *mut apr_bucket_brigade) -> apr_status_t;
@@ -151,4 +149,15 @@ pub unsafe fn module_config(vector: *const ap_conf_vector_t, index: c_int) -> *m
     let slot = slots.wrapping_add(usize::try_from(index).unwrap_or(0));
     // SAFETY: httpd sizes the vector for every loaded module.
     unsafe { *slot }
+}
+
+/// The same in the other direction: what `ap_set_module_config` does.
+///
+/// # Safety
+/// As above, and the configuration must be one that is the module's to set.
+pub unsafe fn set_module_config(vector: *mut ap_conf_vector_t, index: c_int, value: *mut c_void) {
+    let slots = vector.cast::<*mut c_void>();
+    let slot = slots.wrapping_add(usize::try_from(index).unwrap_or(0));
+    // SAFETY: as above.
+    unsafe { *slot = value };
 }
