@@ -18,6 +18,7 @@ use crate::real::{command, free_port, real};
 use crate::sandbox::Outcome;
 
 mod access;
+mod applications;
 mod configuration;
 mod contexts;
 mod dispatch;
@@ -51,13 +52,10 @@ impl Site {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("serving-").tempdir().unwrap();
         let site = Self { folder };
-        for below in ["apps", "htdocs", "kept"] {
+        for below in ["htdocs", "kept"] {
             std::fs::create_dir(site.path(below)).unwrap();
         }
-        let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps");
-        for item in std::fs::read_dir(apps).unwrap().flatten() {
-            std::fs::copy(item.path(), site.path("apps").join(item.file_name())).unwrap();
-        }
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps"), &site.path("apps"));
         // A server started by root serves as somebody else, who writes to `kept`.
         for (below, mode) in [("", 0o755), ("kept", 0o777)] {
             let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode);
@@ -126,6 +124,19 @@ impl Site {
         }
         httpd.arg("-f").arg(self.path("httpd.conf"));
         httpd
+    }
+}
+
+/// Copies a folder, with the folders in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for item in std::fs::read_dir(from).unwrap().flatten() {
+        let (item, to) = (item.path(), to.join(item.file_name()));
+        if item.is_dir() {
+            copy(&item, &to);
+        } else {
+            std::fs::copy(item, to).unwrap();
+        }
     }
 }
 
