@@ -22,6 +22,7 @@ mod applications;
 mod configuration;
 mod contexts;
 mod dispatch;
+mod endurance;
 mod environ;
 mod errors;
 mod events;

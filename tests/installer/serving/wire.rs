@@ -56,6 +56,15 @@ impl Wire {
         }
     }
 
+    /// So many bytes.
+    #[track_caller]
+    pub(super) fn exactly(&mut self, count: usize) -> Vec<u8> {
+        while self.read.len() < count {
+            assert!(self.more(), "{} of {count} bytes before the end", self.read.len());
+        }
+        self.read.drain(..count).collect()
+    }
+
     /// Everything up to the end of the connection.
     pub(super) fn rest(&mut self) -> Vec<u8> {
         while self.more() {}
