@@ -168,35 +168,31 @@ impl Interpreter {
         unsafe { ffi::PyEval_SaveThread() };
     }
 
-    /// Deletes the states of all other threads: an interpreter ends with one.
-    ///
-    /// # Safety
-    /// This thread must be attached by `own`, and no other may run in the
-    /// interpreter again.
-    unsafe fn forget_other_states(self, own: *mut ffi::PyThreadState) {
-        // SAFETY: by our caller.
-        unsafe {
-            let mut state = ffi::PyInterpreterState_ThreadHead(self.0.as_ptr());
-            while !state.is_null() {
-                let next = ffi::PyThreadState_Next(state);
-                if state != own {
-                    ffi::PyThreadState_Clear(state);
-                    ffi::PyThreadState_Delete(state);
+    /// Whether threads that Python made are left in it, as daemon threads are.
+    #[must_use]
+    pub fn has_threads(self) -> bool {
+        let own = self.state();
+        self.attach(|_attached| {
+            // SAFETY: attached; the list of this interpreter, which no thread leaves
+            // without its lock.
+            unsafe {
+                let mut state = ffi::PyInterpreterState_ThreadHead(self.0.as_ptr());
+                while !state.is_null() {
+                    if state != own {
+                        return true;
+                    }
+                    state = ffi::PyThreadState_Next(state);
                 }
-                state = next;
             }
-        }
+            false
+        })
     }
 
-    /// Ends a sub-interpreter: runs its `atexit`. Its threads must have been
-    /// joined.
+    /// Ends a sub-interpreter: runs its `atexit`. No other thread may be left in it.
     pub fn end(self) {
         let state = self.state();
         // SAFETY: this thread's own state, and the thread is not attached.
         unsafe { ffi::PyEval_RestoreThread(state) };
-        // SAFETY: attached; threads that Python made have been joined by the
-        // caller, those of httpd run no more.
-        unsafe { self.forget_other_states(state) };
         // SAFETY: the only state left; ending leaves no state current, and this
         // thread detached.
         unsafe { ffi::Py_EndInterpreter(state) };

@@ -4,10 +4,12 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use door::{Exchange, Host, Text};
 
 static HOST: OnceLock<&'static Host> = OnceLock::new();
+static CLOSED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static CURRENT: Cell<Exchange> = const { Cell::new(std::ptr::null_mut()) };
@@ -30,9 +32,14 @@ pub(crate) fn set_host(host: &'static Host) {
     HOST.get_or_init(|| host);
 }
 
-/// The host, once there is one.
+/// The host, once there is one, and until the end.
 pub(crate) fn host() -> Option<&'static Host> {
-    HOST.get().copied()
+    if CLOSED.load(Ordering::Relaxed) { None } else { HOST.get().copied() }
+}
+
+/// The host is going: nothing is asked of it any more.
+pub(crate) fn close() {
+    CLOSED.store(true, Ordering::Relaxed);
 }
 
 /// Runs with that request as the thread's own.

@@ -63,53 +63,76 @@ pub(crate) fn clear(py: Attached<'_>) {
 /// Logs the exception that a script did not catch, and clears it.
 pub(crate) fn log(py: Attached<'_>, world: &World, script: &[u8]) {
     let mut held = Held::take();
-    let mut log = || -> Result<()> {
-        let [kind, value, trace] = held.parts(py)?;
-        let script = String::from_utf8_lossy(script);
-        let place = world.place();
-        // SAFETY: S3: both are live.
-        let exits = unsafe { ffi::PyErr_GivenExceptionMatches(kind.raw(), ffi::PyExc_SystemExit) };
-        let name = kind.attribute(c"__name__")?;
-        let name = utf8_of(&name)?;
-        let shown = current::shown();
-        let header = if exits == 1 {
-            format!(
-                "WSGI0175: {shown}{name} exception raised by WSGI script '{script}' for {place}; ignored."
-            )
-        } else {
-            format!(
-                "WSGI0174: {shown}{name} exception raised processing WSGI script '{script}' for {place}."
-            )
-        };
-        current::log(level::ERROR, header.as_bytes());
-        world.own.log_exception.get(py)?.call(&[&kind, &value, &trace]).map(drop)
+    let parts = held.parts(py);
+    clear_failed(py, &parts);
+    let Ok([kind, value, trace]) = parts else { return };
+    let script = String::from_utf8_lossy(script);
+    let (shown, place, name) = (current::shown(), world.place(), name_of(py, &kind));
+    // SAFETY: S3: both are live.
+    let exits = unsafe { ffi::PyErr_GivenExceptionMatches(kind.raw(), ffi::PyExc_SystemExit) };
+    let header = if exits == 1 {
+        format!(
+            "WSGI0175: {shown}{name} exception raised by WSGI script '{script}' for {place}; ignored."
+        )
+    } else {
+        format!(
+            "WSGI0174: {shown}{name} exception raised processing WSGI script '{script}' for {place}."
+        )
     };
-    if let Err(Raised) = log() {
-        print(py);
+    current::log(level::ERROR, header.as_bytes());
+    log_parts(py, &kind, &value, &trace);
+}
+
+/// Logs the exception that is set, and clears it.
+pub(crate) fn print(py: Attached<'_>) {
+    let parts = Held::take().parts(py);
+    clear_failed(py, &parts);
+    if let Ok([kind, value, trace]) = parts {
+        log_parts(py, &kind, &value, &trace);
     }
 }
 
-/// Logs the exception that is set, where our own means are not there or fail.
-pub(crate) fn print(py: Attached<'_>) {
-    // SAFETY: S3: attached, with an exception set; a borrowed reference. Without that
-    // stream Python would dump objects by its own means, which wait for the main
-    // interpreter's lock for ever when a sub-interpreter's thread asks.
-    unsafe {
-        let stream = ffi::PySys_GetObject(c"stderr".as_ptr());
-        if !stream.is_null() && stream != ffi::Py_None() {
-            return ffi::PyErr_Print();
+/// Logs an exception with its traceback, a record a line. That uses nothing which an
+/// application can take away from us, no stream least of all: where there is none,
+/// Python dumps objects by means that wait for the main interpreter's lock for ever
+/// in a thread that holds that of a sub-interpreter.
+pub(crate) fn log_parts(
+    py: Attached<'_>,
+    kind: &Object<'_>,
+    value: &Object<'_>,
+    trace: &Object<'_>,
+) {
+    let lines = || -> Result<()> {
+        // SAFETY: S3; a new reference.
+        let traceback =
+            unsafe { Object::from_new(py, ffi::PyImport_ImportModule(c"traceback".as_ptr())) }?;
+        let parts = traceback.attribute(c"format_exception")?.call(&[kind, value, trace])?;
+        let parts = parts.iterator()?;
+        while let Some(part) = parts.next()? {
+            for line in utf8_of(&part)?.trim_end_matches('\n').split('\n') {
+                current::log(level::ERROR, line.as_bytes());
+            }
         }
-    }
-    let kind = || -> Result<String> {
-        let [kind, ..] = Held::take().parts(py)?;
-        let name = kind.attribute(c"__name__")?;
-        utf8_of(&name).map(str::to_owned)
+        Ok(())
     };
-    let kind = kind();
-    clear(py);
-    let text = format!(
-        "{} exception that cannot be shown: there is no sys.stderr",
-        kind.unwrap_or_default()
-    );
-    current::log(level::ERROR, text.as_bytes());
+    if lines().is_err() {
+        clear(py);
+        let text = format!("{} exception that cannot be shown", name_of(py, kind));
+        current::log(level::ERROR, text.as_bytes());
+    }
+}
+
+/// Name of an exception's class.
+fn name_of(py: Attached<'_>, kind: &Object<'_>) -> String {
+    let name = kind.attribute(c"__name__").and_then(|name| utf8_of(&name).map(str::to_owned));
+    name.unwrap_or_else(|Raised| {
+        clear(py);
+        "Exception".to_owned()
+    })
+}
+
+fn clear_failed<T>(py: Attached<'_>, result: &Result<T>) {
+    if result.is_err() {
+        clear(py);
+    }
 }

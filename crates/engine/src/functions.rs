@@ -7,7 +7,7 @@ use door::{Process, Scoreboard, Worker};
 
 use crate::metrics::{self, figures};
 use crate::types::{LAST, Methods, bytes_of, guarded, none};
-use crate::{current, environ};
+use crate::{current, environ, exception};
 
 /// Adds them to the module.
 pub(crate) fn add_to(module: &Object<'_>) -> Result<()> {
@@ -18,8 +18,9 @@ pub(crate) fn add_to(module: &Object<'_>) -> Result<()> {
     }
 }
 
-static FUNCTIONS: Methods<8> = Methods([
+static FUNCTIONS: Methods<9> = Methods([
     function(c"_log", log, ffi::METH_VARARGS),
+    function(c"_log_exception", log_exception, ffi::METH_VARARGS),
     function(c"_log_of_script", log_of_script, ffi::METH_VARARGS),
     function(c"_measure", measure, ffi::METH_NOARGS),
     function(c"_scoreboard", scoreboard, ffi::METH_NOARGS),
@@ -58,6 +59,30 @@ unsafe extern "C" fn log_of_script(
     arguments: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     log_by(arguments, current::log_of_script)
+}
+
+/// `_log_exception(kind, value, traceback)`.
+unsafe extern "C" fn log_exception(
+    _module: *mut ffi::PyObject,
+    arguments: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| {
+        let mut parts: [*mut ffi::PyObject; 3] = [std::ptr::null_mut(); 3];
+        let [kind, value, trace] = &mut parts;
+        // SAFETY: S3: three places for the three objects of the format.
+        let parsed = unsafe {
+            let (kind, value, trace) = (&raw mut *kind, &raw mut *value, &raw mut *trace);
+            ffi::PyArg_ParseTuple(arguments, c"OOO".as_ptr(), kind, value, trace)
+        };
+        if parsed == 0 {
+            return Err(Raised);
+        }
+        // SAFETY: S3: arguments, alive for the call.
+        let part = |part| unsafe { Object::from_borrowed(py, part) };
+        let [kind, value, trace] = parts;
+        exception::log_parts(py, &part(kind)?, &part(value)?, &part(trace)?);
+        none(py)
+    })
 }
 
 fn log_by(arguments: *mut ffi::PyObject, log: fn(c_int, &[u8])) -> *mut ffi::PyObject {

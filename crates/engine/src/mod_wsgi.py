@@ -1,13 +1,11 @@
 # The part of the module `mod_wsgi` that is Python. It runs in the module's own
 # namespace, in which `_log(level, text)` and `_settings` stand already.
 
+import _signal
 import io as _io
-import logging as _logging
 import os as _os
-import signal as _signal
 import sys as _sys
 import time as _time
-import traceback as _traceback
 from _thread import get_ident as _get_ident
 
 _ERROR = 3
@@ -138,16 +136,32 @@ class _Restricted:
         raise OSError(f"{name} access restricted by mod_wsgi")
 
 
-class LogHandler(_logging.Handler):
-    """Records into httpd's log, each level into its own."""
+def __getattr__(name):
+    # Importing `logging` takes longer than all else that an interpreter starts with.
+    if name != "LogHandler":
+        raise AttributeError(f"module 'mod_wsgi' has no attribute {name!r}")
+    global LogHandler
+    LogHandler = _make_log_handler()
+    return LogHandler
 
-    def emit(self, record):
-        try:
-            text = self.format(record)
-            for line in text.split("\n"):
-                _log_of_script(_level_of(record.levelno), line.encode("utf-8", "replace"))
-        except Exception:
-            self.handleError(record)
+
+def _make_log_handler():
+    import logging
+
+    class LogHandler(logging.Handler):
+        """Records into httpd's log, each level into its own."""
+
+        def emit(self, record):
+            try:
+                level = _level_of(record.levelno)
+                for line in self.format(record).split("\n"):
+                    _log_of_script(level, line.encode("utf-8", "replace"))
+            except Exception:
+                self.handleError(record)
+
+    LogHandler.__module__ = "mod_wsgi"
+    LogHandler.__qualname__ = "LogHandler"
+    return LogHandler
 
 
 def _level_of(number):
@@ -163,7 +177,9 @@ signal_callbacks = []
 
 
 def _log_stack():
-    for part in _traceback.format_stack()[:-2]:
+    import traceback
+
+    for part in traceback.format_stack()[:-2]:
         for line in part.rstrip("\n").split("\n"):
             _log(_INFO, line.encode("utf-8", "replace"))
 
@@ -226,6 +242,12 @@ def _publish(name, **payload):
         except Exception:
             _log_of_callback("an event callback")
     return payload
+
+
+def _run_atexit():
+    import atexit
+
+    atexit._run_exitfuncs()
 
 
 def _join_threads():
@@ -326,12 +348,6 @@ def _process_stopping():
             callback("process_stopping", **payload)
         except Exception:
             _log_of_callback("a shutdown callback")
-
-
-def _log_exception(kind, value, trace):
-    for part in _traceback.format_exception(kind, value, trace):
-        for line in part.rstrip("\n").split("\n"):
-            _log(_ERROR, line.encode("utf-8", "replace"))
 
 
 def _log_of_callback(what):

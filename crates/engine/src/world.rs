@@ -60,8 +60,6 @@ pub(crate) struct Own {
     pub(crate) request_fails: Kept,
     /// `_request_ends`.
     pub(crate) request_ends: Kept,
-    /// `_log_exception`.
-    pub(crate) log_exception: Kept,
     /// The text `http`.
     pub(crate) http: Kept,
     /// The text `https`.
@@ -75,6 +73,7 @@ pub(crate) struct Own {
     settle_errors: Kept,
     process_stopping: Kept,
     join_threads: Kept,
+    run_atexit: Kept,
     /// The text `used`.
     used: Kept,
 }
@@ -91,7 +90,6 @@ impl Own {
             response_started: kept(c"_response_started")?,
             request_fails: kept(c"_request_fails")?,
             request_ends: kept(c"_request_ends")?,
-            log_exception: kept(c"_log_exception")?,
             http: text(c"http")?,
             https: text(c"https")?,
             close: text(c"close")?,
@@ -101,6 +99,7 @@ impl Own {
             settle_errors: kept(c"_settle_errors")?,
             process_stopping: kept(c"_process_stopping")?,
             join_threads: kept(c"_join_threads")?,
+            run_atexit: kept(c"_run_atexit")?,
             used: text(c"used")?,
         })
     }
@@ -242,17 +241,33 @@ pub fn stop(destroy: bool) {
     if !destroy {
         return;
     }
-    for world in &worlds {
+    let mut are_all_ended = true;
+    for world in worlds.iter().filter(|world| world.interpreter != Interpreter::main()) {
         world.interpreter.forget_threads_of_host();
         world.call_own(|own| &own.join_threads);
-        if world.interpreter != Interpreter::main() {
-            current::log(level::INFO, format!("Destroying {}.", world.place()).as_bytes());
-            world.interpreter.end();
+        if world.interpreter.has_threads() {
+            // They would use what goes with the interpreter. The process ends soon.
+            let text = format!("Leaving {}, where threads still run.", world.place());
+            current::log(level::INFO, text.as_bytes());
+            world.call_own(|own| &own.run_atexit);
+            are_all_ended = false;
+            continue;
         }
+        current::log(level::INFO, format!("Destroying {}.", world.place()).as_bytes());
+        world.interpreter.end();
     }
+    let Some(main) = worlds.last() else { return };
     current::log(level::INFO, b"Terminating Python runtime in embedded mode.");
-    cpython::stop();
+    main.interpreter.forget_threads_of_host();
+    main.call_own(|own| &own.join_threads);
+    if are_all_ended {
+        cpython::stop();
+    } else {
+        main.call_own(|own| &own.run_atexit);
+    }
     current::log(level::INFO, b"Python runtime has shut down in embedded mode.");
+    // Threads that were left have nobody to tell any more.
+    current::close();
 }
 
 impl World {

@@ -12,6 +12,7 @@ use crate::environ::Environ;
 use crate::exchange::exchange_of;
 use crate::names::Names;
 use crate::question::{Asked, log};
+use crate::signals::AtWork;
 use crate::{python, translate};
 
 /// Answers a request for a script.
@@ -83,8 +84,10 @@ fn serve(
             std::ptr::null_mut()
         },
     };
+    let at_work = AtWork::begin();
     // SAFETY: the guest's own function; all texts outlive the call.
     let outcome = unsafe { (guest.handle)(&call) };
+    drop(at_work);
     match outcome {
         DONE => Ok(sys::OK),
         BROKEN_OFF => {

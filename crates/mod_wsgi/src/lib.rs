@@ -16,6 +16,7 @@ mod handler;
 mod names;
 mod python;
 mod question;
+mod signals;
 mod translate;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -284,6 +285,7 @@ unsafe extern "C" fn child_init(pool: *mut sys::apr_pool_t, server: *mut sys::se
             && python::is_needed(server)
             && let Some(config) = server.config::<ServerConfig>(index())
         {
+            signals::watch();
             python::start(&config.global, pool);
             python::preload(server);
         }

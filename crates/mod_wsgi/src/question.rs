@@ -10,6 +10,7 @@ use crate::config::{DirectoryConfig, Script};
 use crate::environ::Environ;
 use crate::exchange::exchange_of;
 use crate::names::Names;
+use crate::signals::AtWork;
 use crate::{handler, python};
 
 /// A script that can be asked about one request.
@@ -98,6 +99,7 @@ impl<'a> Asked<'a> {
             filename: Text::new(self.request.filename()),
             knows_tls: self.knows_tls,
         };
+        let _at_work = AtWork::begin();
         // SAFETY: the guest's own function; all texts outlive the call.
         unsafe { (guest.ask)(&question, Sink::new(&mut take)) }
     }

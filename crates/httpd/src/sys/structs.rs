@@ -497,6 +497,7 @@ constants! {
     AP_MODE_READBYTES: c_int = 0;
     AP_SQ_MAIN_STATE: c_int = 0;
     AP_SQ_MS_CREATE_CONFIG: c_int = 4;
+    AP_SIG_GRACEFUL: c_int = 10;
     AP_MPMQ_IS_THREADED: c_int = 2;
     AP_MPMQ_MAX_DAEMON_USED: c_int = 1;
     AP_MPMQ_MAX_DAEMONS: c_int = 12;
