@@ -69,6 +69,62 @@ pub(crate) fn warn(global: &GlobalConfig) {
             log_to_main(crate::index(), Level::Warning, text);
         }
     }
+    if let Some(doubt) = python.home.as_deref().and_then(doubt_about) {
+        log_to_main(crate::index(), Level::Warning, &doubt);
+    }
+}
+
+/// Why a Python home cannot be that of the Python that the module is for. Nobody is
+/// told later: Python would only say that it does not find its library.
+fn doubt_about(home: &str) -> Option<String> {
+    let folder = Path::new(home);
+    let (major, minor) = version_of_python();
+    let ours = format!(
+        "mod_wsgi was built for Python {} ({})",
+        env!("MOD_WSGI_PYTHON_VERSION"),
+        env!("MOD_WSGI_PYTHON")
+    );
+    let metadata = match folder.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            return Some(format!(
+                "WSGI0100: Unable to stat Python home '{home}' ({error}). Verify the path and the access permissions on every component of it; {ours}."
+            ));
+        }
+    };
+    if !metadata.is_dir() {
+        return Some(format!("WSGI0101: Python home '{home}' is not a directory; {ours}."));
+    }
+    if let Err(error) = folder.read_dir() {
+        return Some(format!(
+            "WSGI0102: Python home '{home}' is not accessible ({error}); {ours}."
+        ));
+    }
+    let Ok(environment) = std::fs::read_to_string(folder.join("pyvenv.cfg")) else {
+        let library = format!("lib/python{major}.{minor}");
+        let is_missing = !folder.join(&library).is_dir();
+        return is_missing.then(|| {
+            format!(
+                "WSGI0099: Python home '{home}' has no {library}: it is of another Python; {ours}."
+            )
+        });
+    };
+    let value = |names: &[&str]| {
+        environment.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            names.contains(&name.trim()).then(|| value.trim())
+        })
+    };
+    // Both spellings are in use.
+    let version = value(&["version", "version_info"])?;
+    let is_same =
+        version == format!("{major}.{minor}") || version.starts_with(&format!("{major}.{minor}."));
+    (!is_same).then(|| {
+        let made_by = value(&["home"]).unwrap_or("an unknown place");
+        format!(
+            "WSGI0099: Python home '{home}' is a virtual environment of Python {version} (from {made_by}), but {ours}; make one with that Python, or build mod_wsgi for the other."
+        )
+    })
 }
 
 /// Major and minor version of the Python that the module is for.

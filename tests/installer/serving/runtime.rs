@@ -1,6 +1,6 @@
 //! The Python that applications find: its modules, streams, settings.
 
-use super::Instance;
+use super::{Instance, Site};
 use crate::real::command;
 
 /// Each case: an expression, and its `repr`.
@@ -189,4 +189,34 @@ fn the_module_mod_wsgi_tells_where_code_runs() {
     let code = "def run():\n    try:\n        mod_wsgi.request_data()\n    except RuntimeError as error:\n        said.append(str(error))\n\
                 import threading\nsaid = []\nthread = threading.Thread(target=run)\nthread.start()\nthread.join()\nanswer = said\n";
     assert_eq!(instance.ask(code), "['no active request for thread']");
+}
+
+/// Before any request, one line that names both sides.
+#[test]
+fn a_home_of_another_python_is_told_of_at_the_start() {
+    for (file, text, words) in [
+        ("none", "", "WSGI0100: Unable to stat Python home"),
+        ("home", "", "is not a directory"),
+        ("home/empty", "", "it is of another Python"),
+        ("home/pyvenv.cfg", "home = /opt/other/bin\nversion = 2.7.18\n", "of Python 2.7.18"),
+        (
+            "home/pyvenv.cfg",
+            "home = /opt/other/bin\nversion_info = 3.99.1.final.0\n",
+            "of Python 3.99.1",
+        ),
+    ] {
+        let site = Site::new();
+        if file != "none" {
+            site.write(file, text);
+        }
+        let instance =
+            Instance::of(site, "event", "WSGIPythonHome \"SITE/home\"\nWSGIRestrictEmbedded On");
+        let log = instance.logs("resuming normal operations");
+        let line = log
+            .lines()
+            .find(|line| line.contains("Python home"))
+            .unwrap_or_else(|| panic!("{log}"));
+        assert!(line.contains(words) && line.contains("[wsgi:warn]"), "{line}");
+        assert!(line.contains("built for Python 3."), "{line}");
+    }
 }
