@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cpython::{Attached, Object, Result, ffi};
-use door::{BY_NAME, Call, Variable};
+use door::{Call, Variable};
 use wsgi::key::Key;
 
-use crate::template::{Values, value_of};
+use crate::template::{self, Values, Wanted};
 use crate::world::World;
 
 static THREADS: AtomicI64 = AtomicI64::new(0);
@@ -34,15 +34,10 @@ pub(crate) fn make<'py>(
     world: &World,
     call: &Call<'_>,
 ) -> Result<(Object<'py>, Facts<'py>)> {
-    let mut values: Values<'_> = [None; Key::COUNT];
+    let mut values = values_of(call.environ.items());
     values[Key::CallableObject as usize] = Some(call.callable.bytes());
-    for variable in call.environ.items() {
-        if let Some(value) = values.get_mut(usize::from(variable.key)) {
-            *value = Some(variable.value.bytes());
-        }
-    }
-    let environ = world.templates.environ(py, world, &values)?;
-    add_named(py, world, &environ, call.environ.items())?;
+    let wanted = Wanted { values: &values, variables: call.environ.items() };
+    let environ = world.templates.environ(py, world, &wanted)?;
     let facts = Facts {
         request_id: environ.item(&world.known(py, Key::RequestId)?)?,
         thread_id: thread_id(),
@@ -77,28 +72,20 @@ pub(crate) fn of_variables<'py>(
     variables: &[Variable<'_>],
 ) -> Result<Object<'py>> {
     let environ = Object::dictionary(py)?;
-    for variable in variables {
-        if let Some(key) = Key::of_number(variable.key) {
-            let value = value_of(py, key, variable.value.bytes())?;
-            environ.set_item(&world.known(py, key)?, &value)?;
-        }
-    }
-    add_named(py, world, &environ, variables)?;
+    let wanted = Wanted { values: &values_of(variables), variables };
+    template::add(py, world, &environ, &wanted)?;
     Ok(environ)
 }
 
-/// Adds the variables that have no number.
-fn add_named(
-    py: Attached<'_>,
-    world: &World,
-    environ: &Object<'_>,
-    variables: &[Variable<'_>],
-) -> Result<()> {
-    for variable in variables.iter().filter(|variable| variable.key == BY_NAME) {
-        let value = Object::latin1(py, variable.value.bytes())?;
-        environ.set_item(&world.key(py, variable.name.bytes())?, &value)?;
+/// Values of numbered keys; of several the last one counts.
+fn values_of<'a>(variables: &'a [Variable<'a>]) -> Values<'a> {
+    let mut values = [None; Key::COUNT];
+    for variable in variables {
+        if let Some(value) = values.get_mut(usize::from(variable.key)) {
+            *value = Some(variable.value.bytes());
+        }
     }
-    Ok(())
+    values
 }
 
 /// Microseconds as seconds.

@@ -12,15 +12,14 @@ use std::borrow::Cow;
 /// clients in the application would take for `HTTP_PROXY` (reference 3.1).
 pub fn variable_of_header(name: &[u8], into: &mut Vec<u8>) -> bool {
     into.clear();
-    let plain = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
-    if name.is_empty() || !plain || name.eq_ignore_ascii_case(b"Proxy") {
+    if name.is_empty() || name.eq_ignore_ascii_case(b"Proxy") {
         return false;
     }
     if !BARE_HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header)) {
         into.extend_from_slice(b"HTTP_");
     }
-    into.extend(name.iter().map(|byte| variable_byte(*byte)));
-    true
+    into.extend(name.iter().map(|byte| VARIABLE_BYTES[usize::from(*byte)]));
+    !into.contains(&REFUSED)
 }
 
 /// Whether a header holds a password or token, so that it is passed only with
@@ -71,10 +70,6 @@ pub fn is_internal(key: &[u8]) -> bool {
     key.starts_with(b"mod_wsgi.x-")
 }
 
-fn variable_byte(byte: u8) -> u8 {
-    if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }
-}
-
 /// The first slash at or after the byte before the common ending.
 fn script_length(uri: &[u8], path_info: &[u8]) -> usize {
     let ends = uri.iter().rev().zip(path_info.iter().rev());
@@ -82,6 +77,23 @@ fn script_length(uri: &[u8], path_info: &[u8]) -> usize {
     let start = uri.len().saturating_sub(common + 1);
     uri[start..].iter().position(|byte| *byte == b'/').map_or(uri.len(), |slash| start + slash)
 }
+
+/// What becomes of each byte of a header's name.
+const VARIABLE_BYTES: [u8; 256] = {
+    let mut bytes = [REFUSED; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric() {
+            bytes[byte as usize] = byte.to_ascii_uppercase();
+        }
+        byte += 1;
+    }
+    bytes[b'-' as usize] = b'_';
+    bytes
+};
+
+/// No byte of a variable's name.
+const REFUSED: u8 = 0;
 
 /// Headers that CGI names without `HTTP_`.
 const BARE_HEADERS: [&[u8]; 2] = [b"Content-Type", b"Content-Length"];

@@ -79,7 +79,6 @@ keys! {
     ContextPrefix = "CONTEXT_PREFIX",
     ContextDocumentRoot = "CONTEXT_DOCUMENT_ROOT",
     HttpAccept = "HTTP_ACCEPT",
-    HttpAcceptCharset = "HTTP_ACCEPT_CHARSET",
     HttpAcceptEncoding = "HTTP_ACCEPT_ENCODING",
     HttpAcceptLanguage = "HTTP_ACCEPT_LANGUAGE",
     HttpAuthorization = "HTTP_AUTHORIZATION",
@@ -129,9 +128,11 @@ impl Key {
     /// The key of that header.
     #[must_use]
     pub fn of_header(name: &[u8]) -> Option<Self> {
-        HEADERS
+        let start = *STARTS.get(name.len())?;
+        HEADERS[start..]
             .iter()
-            .find(|(known, _)| known.len() == name.len() && known.eq_ignore_ascii_case(name))
+            .take_while(|(known, _)| known.len() == name.len())
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, key)| *key)
     }
 
@@ -166,40 +167,51 @@ impl Key {
     }
 }
 
-/// Headers, by how often they are sent.
+/// Headers by the length of their names, of equals the usual one first.
 const HEADERS: [(&[u8], Key); 31] = [
+    (b"TE", Key::HttpTe),
+    (b"DNT", Key::HttpDnt),
     (b"Host", Key::HttpHost),
-    (b"User-Agent", Key::HttpUserAgent),
+    (b"Range", Key::HttpRange),
     (b"Accept", Key::HttpAccept),
-    (b"Accept-Encoding", Key::HttpAcceptEncoding),
-    (b"Accept-Language", Key::HttpAcceptLanguage),
-    (b"Connection", Key::HttpConnection),
     (b"Cookie", Key::HttpCookie),
+    (b"Origin", Key::HttpOrigin),
+    (b"Pragma", Key::HttpPragma),
+    (b"Expect", Key::HttpExpect),
     (b"Referer", Key::HttpReferer),
+    (b"Forwarded", Key::HttpForwarded),
+    (b"User-Agent", Key::HttpUserAgent),
+    (b"Connection", Key::HttpConnection),
     (b"Content-Type", Key::ContentType),
-    (b"Content-Length", Key::ContentLength),
     (b"Cache-Control", Key::HttpCacheControl),
+    (b"Authorization", Key::HttpAuthorization),
+    (b"If-None-Match", Key::HttpIfNoneMatch),
+    (b"Content-Length", Key::ContentLength),
     (b"Sec-Fetch-Dest", Key::HttpSecFetchDest),
     (b"Sec-Fetch-Mode", Key::HttpSecFetchMode),
     (b"Sec-Fetch-Site", Key::HttpSecFetchSite),
     (b"Sec-Fetch-User", Key::HttpSecFetchUser),
-    (b"Upgrade-Insecure-Requests", Key::HttpUpgradeInsecureRequests),
-    (b"Origin", Key::HttpOrigin),
-    (b"Authorization", Key::HttpAuthorization),
+    (b"Accept-Encoding", Key::HttpAcceptEncoding),
+    (b"Accept-Language", Key::HttpAcceptLanguage),
     (b"X-Forwarded-For", Key::HttpXForwardedFor),
-    (b"X-Forwarded-Proto", Key::HttpXForwardedProto),
     (b"X-Forwarded-Host", Key::HttpXForwardedHost),
     (b"X-Requested-With", Key::HttpXRequestedWith),
-    (b"If-None-Match", Key::HttpIfNoneMatch),
+    (b"X-Forwarded-Proto", Key::HttpXForwardedProto),
     (b"If-Modified-Since", Key::HttpIfModifiedSince),
-    (b"Range", Key::HttpRange),
-    (b"Pragma", Key::HttpPragma),
-    (b"DNT", Key::HttpDnt),
-    (b"TE", Key::HttpTe),
-    (b"Expect", Key::HttpExpect),
-    (b"Forwarded", Key::HttpForwarded),
     (b"Transfer-Encoding", Key::HttpTransferEncoding),
+    (b"Upgrade-Insecure-Requests", Key::HttpUpgradeInsecureRequests),
 ];
+
+/// Where names of a length start among the headers.
+const STARTS: [usize; 26] = {
+    let mut starts = [HEADERS.len(); 26];
+    let mut index = HEADERS.len();
+    while index > 0 {
+        index -= 1;
+        starts[HEADERS[index].0.len()] = index;
+    }
+    starts
+};
 
 #[cfg(test)]
 mod tests {
