@@ -5,6 +5,10 @@
     clippy::multiple_unsafe_ops_per_block,
     reason = "reading a field of a raw record to call with it is one thought; SAFETY.md has the promises"
 )]
+#![allow(
+    deprecated,
+    reason = "exceptions are taken and set in three parts: what is to follow is there from Python 3.12 on"
+)]
 
 mod adapter;
 mod call;

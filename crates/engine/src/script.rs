@@ -38,16 +38,18 @@ pub(crate) fn module<'py>(
     let (shown, place) = (String::from_utf8_lossy(path), world.place());
     let text = format!("{verb} WSGI script '{shown}' into {place}.");
     current::log(level::INFO, text.as_bytes());
-    match run(py, world, path, time) {
-        Ok(module) => {
-            *loaded = Script { module: Some(Kept::new(module)), time };
-            loaded.module.as_ref()?.get(py).ok()
-        }
-        Err(Raised) => {
-            exception::log(py, world, path);
-            None
-        }
+    let Ok(module) = run(py, world, path, time) else {
+        exception::log(py, world, path);
+        return None;
+    };
+    let fresh = Script { module: Some(Kept::new(module.again())), time };
+    let old = std::mem::replace(&mut *loaded, fresh);
+    drop(loaded);
+    // What goes with the old module may run code, which may ask for the script.
+    if let Some(old) = old.module {
+        drop(old.take(py));
     }
+    Some(module)
 }
 
 /// The module's own `reload_required(path)`. An exception there means no.

@@ -74,11 +74,12 @@ impl Templates {
         known.misses += 1;
         // A template costs more than it saves if each request is another one.
         if known.misses.is_multiple_of(MISSES) {
-            if let Some(index) = found {
-                known.all.remove(index);
+            let template = Template::of(py, world, &environ, wanted)?;
+            let old = found.or((known.all.len() == MOST).then_some(MOST - 1));
+            if let Some(index) = old {
+                known.all.remove(index).drop_in(py);
             }
-            known.all.truncate(MOST - 1);
-            known.all.insert(0, Template::of(py, world, &environ, wanted)?);
+            known.all.insert(0, template);
         }
         Ok(environ)
     }
@@ -113,6 +114,13 @@ impl Template {
             kept.set_item(&world.known(py, key)?, &nothing)?;
         }
         Ok(Self { keys: keys_of(wanted.values), values, names, environ: Kept::new(kept) })
+    }
+
+    fn drop_in(self, py: Attached<'_>) {
+        drop(self.environ.take(py));
+        for (_, key) in self.names {
+            drop(key.take(py));
+        }
     }
 
     fn is_for(&self, keys: u128, wanted: &Wanted<'_>) -> bool {
