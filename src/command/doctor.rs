@@ -27,6 +27,17 @@ enum State {
     Bad,
 }
 
+impl State {
+    /// The mark in the table, and the name in JSON.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Good => ("ok", "good"),
+            Self::Poor => ("poor", "poor"),
+            Self::Bad => ("BAD", "bad"),
+        }
+    }
+}
+
 /// One question and its answer.
 struct Finding {
     state: State,
@@ -78,11 +89,7 @@ pub(super) fn doctor(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
 fn tell(context: &Context<'_>, findings: &[Finding]) -> Result<()> {
     let mut text = String::new();
     for finding in findings {
-        let mark = match finding.state {
-            State::Good => "ok",
-            State::Poor => "poor",
-            State::Bad => "BAD",
-        };
+        let (mark, _) = finding.state.words();
         text.push_str(&format!("{mark:<5}{:<11}{}\n", finding.subject, finding.text));
         if let Some(hint) = &finding.hint {
             text.push_str(&format!("{:<16}{hint}\n", ""));
@@ -91,11 +98,7 @@ fn tell(context: &Context<'_>, findings: &[Finding]) -> Result<()> {
     let rows: Vec<_> = findings
         .iter()
         .map(|finding| {
-            let state = match finding.state {
-                State::Good => "good",
-                State::Poor => "poor",
-                State::Bad => "bad",
-            };
+            let (_, state) = finding.state.words();
             json!({
                 "subject": finding.subject, "state": state, "text": finding.text, "hint": finding.hint,
             })

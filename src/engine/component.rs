@@ -447,7 +447,7 @@ impl<'j> Component<'j> {
             self.job.plan.toolchain.target.clone(),
             self.job.plan.toolchain.compiler.clone(),
             recipe.name.clone(),
-            self.fetched.file.sha256.to_ascii_lowercase(),
+            self.fetched.file.sha256.clone(),
             format!("{:?}{:?}", recipe.build, recipe.installs),
         ];
         parts.extend(self.step.arguments.iter().cloned());

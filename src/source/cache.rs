@@ -37,7 +37,7 @@ impl Cache {
     /// Where an archive lies, once it is there.
     #[must_use]
     pub fn archive(&self, sha256: &str) -> PathBuf {
-        self.root.join("sources/sha256").join(sha256.to_ascii_lowercase())
+        self.root.join("sources/sha256").join(sha256)
     }
 
     /// Where the archive's detached signature lies, if it was ever seen.
@@ -92,7 +92,7 @@ impl Cache {
     /// When it cannot be opened or locked.
     pub fn partial(&self, sha256: &str) -> Result<Partial> {
         let folder = self.make("sources/partial")?;
-        let path = folder.join(sha256.to_ascii_lowercase());
+        let path = folder.join(sha256);
         let file = File::options()
             .create(true)
             .read(true)

@@ -166,7 +166,7 @@ impl Sources {
             .flat_map(|file| {
                 let suffix = file.signature.as_ref().map_or("", |signature| &signature.suffix);
                 let name = &file.name;
-                [name.clone(), format!("{name}{suffix}"), file.sha256.to_ascii_lowercase()]
+                [name.clone(), format!("{name}{suffix}"), file.sha256.clone()]
             })
             .chain([lock::FILE.to_owned()])
             .collect();

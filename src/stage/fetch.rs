@@ -263,7 +263,7 @@ pub fn lock_of(fetched: &[Fetched<'_>]) -> Lock {
             name: part.recipe.name.clone(),
             version: part.release.version.to_string(),
             file: part.file.name.clone(),
-            sha256: part.file.sha256.to_ascii_lowercase(),
+            sha256: part.file.sha256.clone(),
             origin: part.tarball.origin.clone(),
         })
         .collect();

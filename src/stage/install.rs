@@ -20,7 +20,7 @@ use crate::stage::{fetch, link, smoke};
 #[must_use]
 pub fn plan_hash(request: &str, fetched: &[fetch::Fetched<'_>]) -> String {
     let mut parts = vec![request.to_owned()];
-    parts.extend(fetched.iter().map(|part| part.file.sha256.to_ascii_lowercase()));
+    parts.extend(fetched.iter().map(|part| part.file.sha256.clone()));
     hash_of(&parts)[..32].to_owned()
 }
 
@@ -118,7 +118,7 @@ fn record(job: &Job<'_>, staged: &Staged, plan_hash: &str, proof: smoke::Proof) 
             name: part.recipe.name.clone(),
             version: part.release.version.to_string(),
             file: part.file.name.clone(),
-            sha256: part.file.sha256.to_ascii_lowercase(),
+            sha256: part.file.sha256.clone(),
             origin: part.tarball.origin.clone(),
             patches: staged.patches.get(&part.recipe.name).cloned().unwrap_or_default(),
             licence: part.recipe.licence.clone(),

@@ -1127,36 +1127,33 @@ mod certificates {
 
     #[test]
     fn an_expired_certificate_is_refused() {
-        let archive = tiny_httpd("1.0");
-        let issuer = authority();
         let mut params = certificate_for(&["127.0.0.1"]);
         params.not_after = rcgen::date_time_ymd(2001, 1, 1);
-        let server = secure(signed_by(&issuer, &params), &archive);
-        let sandbox = sandbox_with(&archive, &[&server.url("/x")]);
-        let mut command = trusting(&sandbox, &issuer, &["fetch"]);
-        assert_refused(&mut command, &server, "expired");
+        assert_untrusted(&params, "expired");
     }
 
     #[test]
     fn a_certificate_that_is_not_valid_yet_is_refused() {
-        let archive = tiny_httpd("1.0");
-        let issuer = authority();
         let mut params = certificate_for(&["127.0.0.1"]);
         params.not_before = rcgen::date_time_ymd(3000, 1, 1);
-        let server = secure(signed_by(&issuer, &params), &archive);
-        let sandbox = sandbox_with(&archive, &[&server.url("/x")]);
-        let mut command = trusting(&sandbox, &issuer, &["fetch"]);
-        assert_refused(&mut command, &server, "not valid yet");
+        assert_untrusted(&params, "not valid yet");
     }
 
     #[test]
     fn a_certificate_for_another_name_is_refused() {
+        assert_untrusted(&certificate_for(&["other.invalid"]), "not valid for name");
+    }
+
+    /// Fails unless a server with such a certificate, signed by an authority
+    /// that is trusted, is refused.
+    #[track_caller]
+    fn assert_untrusted(params: &rcgen::CertificateParams, why: &str) {
         let archive = tiny_httpd("1.0");
         let issuer = authority();
-        let server = secure(signed_by(&issuer, &certificate_for(&["other.invalid"])), &archive);
+        let server = secure(signed_by(&issuer, params), &archive);
         let sandbox = sandbox_with(&archive, &[&server.url("/x")]);
         let mut command = trusting(&sandbox, &issuer, &["fetch"]);
-        assert_refused(&mut command, &server, "not valid for name");
+        assert_refused(&mut command, &server, why);
     }
 
     #[test]
