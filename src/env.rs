@@ -80,6 +80,17 @@ impl Env {
         self.keep(&["PATH", "HOME", "PYENV_ROOT", "PYENV_VERSION", "LD_LIBRARY_PATH"])
     }
 
+    /// The variables that cargo may see: where Rust lies and keeps what it has
+    /// fetched, besides those for downloads and for the Python that its build
+    /// scripts ask.
+    #[must_use]
+    pub fn for_cargo(&self) -> Vec<(OsString, OsString)> {
+        let mut kept = self.for_python();
+        kept.extend(self.for_download());
+        kept.extend(self.keep(&["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"]));
+        kept
+    }
+
     /// The first executable file of that name on `PATH`.
     #[must_use]
     pub fn find_program(&self, name: &str) -> Option<PathBuf> {

@@ -3,6 +3,8 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use prefix::Manifest;
+
 use crate::error::{Error, Kind, Result};
 
 /// A scratch folder that is removed on drop, whatever happens short of a kill.
@@ -91,6 +93,50 @@ pub fn set_mode(path: &Path, mode: u32) -> Result<()> {
         "set the mode of",
         path,
     ))
+}
+
+/// The first folder on the way to a path, that itself if it is a folder, which
+/// only its owner and group may pass. Links lead the way, too.
+#[must_use]
+pub fn closed_to_others(path: &Path) -> Option<PathBuf> {
+    let is_closed = |folder: &&Path| {
+        folder
+            .metadata()
+            .is_ok_and(|metadata| metadata.is_dir() && metadata.permissions().mode() & 0o001 == 0)
+    };
+    let real = path.canonicalize().ok();
+    let ways = std::iter::once(path).chain(real.as_deref());
+    ways.filter_map(|way| way.ancestors().filter(is_closed).last()).map(Path::to_owned).next()
+}
+
+/// Fails if a file below a folder has that text in it. One that names the place
+/// it was built in would differ from build to build, and lead nowhere.
+///
+/// # Errors
+/// Naming the file.
+pub fn refuse_text(folder: &Path, place: &str) -> Result<()> {
+    let needle = place.as_bytes();
+    for name in Manifest::of(folder)?.entries.keys() {
+        let path = folder.join(name);
+        let bytes = std::fs::read(&path).map_err(Error::io(Kind::Install, "read", &path))?;
+        if bytes.windows(needle.len()).any(|window| window == needle) {
+            return Err(Error::new(
+                Kind::Install,
+                format!("`{name}` names the folder it was built in"),
+            )
+            .detail(place));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folder that a file is to lie in.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_parent(path: &Path) -> Result<()> {
+    let parent = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(parent).map_err(Error::io(Kind::Install, "make folder", parent))
 }
 
 /// Bytes of all files below a path, which may be a file itself or not exist.

@@ -12,6 +12,7 @@ pub mod error;
 pub mod exit;
 pub mod folder;
 pub mod lock;
+pub mod module;
 #[cfg(feature = "openpgp")]
 mod openpgp;
 pub mod place;

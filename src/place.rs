@@ -44,7 +44,8 @@ pub fn place(prefix: Option<&Path>, python: Option<&str>, env: &Env) -> Result<P
             |python: &Python| python.base().canonicalize().is_ok_and(|under| under == base.root());
         return Ok(Place { python: python.filter(is_under), base });
     }
-    let python = python::find(python, env)?;
+    let python = python::find(python, env)
+        .map_err(|error| error.hint("name one with --python, or a place with --prefix"))?;
     let base = python.base();
     if base.join("current").exists() || python::is_writable(&base) {
         return Ok(Place { base: Base::new(base), python: Some(python) });

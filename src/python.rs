@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::folder;
 use crate::process::Program;
 
 /// What an interpreter says of itself.
@@ -15,6 +16,10 @@ pub struct Python {
     pub executable: PathBuf,
     /// `sys.prefix`: the virtual environment, if it is one.
     pub prefix: PathBuf,
+    /// `sys.base_prefix`: that of the Python that an environment was made with.
+    pub base_prefix: PathBuf,
+    /// Folder of the standard library.
+    pub stdlib: PathBuf,
     /// For example `3.11.7`.
     pub version: String,
     /// Folder of `Python.h`.
@@ -29,17 +34,15 @@ pub struct Python {
 /// else `python3`.
 ///
 /// # Errors
-/// When there is none, or it does not answer.
+/// When there is none, or it does not answer; what else to name is the caller's
+/// advice.
 pub fn find(chosen: Option<&str>, env: &Env) -> Result<Python> {
     let name = match (chosen, env.path("VIRTUAL_ENV")) {
         (Some(name), _) => name.to_owned(),
         (None, Some(folder)) => folder.join("bin/python").to_string_lossy().into_owned(),
         (None, None) => "python3".to_owned(),
     };
-    let missing = || {
-        Error::new(Kind::Usage, format!("there is no Python `{name}`"))
-            .hint("name one with --python, or a place with --prefix")
-    };
+    let missing = || Error::new(Kind::Usage, format!("there is no Python `{name}`"));
     let path = env.find_program(&name).ok_or_else(missing)?;
     let output = Program::new(&path)
         // `site` has to run: it is what finds a virtual environment's prefix.
@@ -61,6 +64,25 @@ impl Python {
     #[must_use]
     pub fn base(&self) -> PathBuf {
         self.prefix.join(Self::BASE)
+    }
+
+    /// The shared library, if it is there: some distributions have it in a
+    /// package of its own.
+    #[must_use]
+    pub fn shared_library(&self) -> Option<PathBuf> {
+        let path = self.library_folder.as_ref()?.join(self.library.as_ref()?);
+        path.is_file().then_some(path)
+    }
+
+    /// The folder that keeps users other than the owner of this interpreter from
+    /// running it, if there is one.
+    #[must_use]
+    pub fn closed_to_others(&self) -> Option<PathBuf> {
+        let library = self.shared_library();
+        [&self.executable, &self.prefix, &self.base_prefix, &self.stdlib]
+            .into_iter()
+            .chain(&library)
+            .find_map(|path| folder::closed_to_others(path))
     }
 
     /// Where its programs lie.
@@ -86,6 +108,7 @@ v = sysconfig.get_config_vars()
 shared = bool(v.get('Py_ENABLE_SHARED'))
 print(json.dumps({
     'executable': sys.executable, 'prefix': sys.prefix,
+    'base_prefix': sys.base_prefix, 'stdlib': sysconfig.get_path('stdlib'),
     'version': '%d.%d.%d' % sys.version_info[:3],
     'include': v.get('INCLUDEPY', ''),
     'library_folder': v.get('LIBDIR') if shared else None,
