@@ -89,7 +89,7 @@ pub struct PlaceArgs {
     /// Base folder [default: under the Python's prefix].
     #[arg(long, value_name = "DIR")]
     pub prefix: Option<PathBuf>,
-    /// Python whose prefix it goes under [default: $VIRTUAL_ENV, then python3].
+    /// Python whose prefix it goes under, and that applications run in [default: $VIRTUAL_ENV, then python3].
     #[arg(long, value_name = "PYTHON")]
     pub python: Option<String>,
 }
@@ -97,7 +97,7 @@ pub struct PlaceArgs {
 /// What is built, and from which sources.
 #[derive(Clone, Debug, Args)]
 pub struct RequestArgs {
-    /// Features to switch on, or off with a leading `-`: http2, deflate, brotli, tls.
+    /// Features to switch on, or off with a leading `-`: http2, deflate, brotli, tls, module.
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_name = "LIST")]
     pub features: Vec<String>,
     /// Start without the default features.
@@ -115,7 +115,7 @@ pub struct RequestArgs {
     /// Engine.
     #[arg(long, default_value = "upstream")]
     pub engine: String,
-    /// Folder of archives, asked first.
+    /// Folder of archives and crates, asked first.
     #[arg(long, value_name = "DIR")]
     pub vendor: Option<PathBuf>,
     /// Mirror: `<URL>/<sha256>`, then `<URL>/<file name>`. May be repeated.
@@ -142,6 +142,9 @@ pub struct RequestArgs {
     /// Take releases with known holes from every source.
     #[arg(long)]
     pub allow_vulnerable: bool,
+    /// The Python of the last install, where `--python` names none.
+    #[arg(skip)]
+    pub python_of_last_time: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "documented at its type")]
     pub place: PlaceArgs,

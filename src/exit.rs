@@ -18,7 +18,7 @@ pub const CONFIGURE: u8 = 40;
 pub const COMPILE: u8 = 41;
 /// Staging, checking or switching failed; the old tree still serves.
 pub const INSTALL: u8 = 50;
-/// The module could not be built or installed.
+/// A module could not be built or installed.
 pub const MODULE: u8 = 60;
 /// Added to the signal's number when one ended the run, as shells do.
 pub const SIGNAL: u8 = 128;
@@ -34,5 +34,5 @@ pub const TABLE: &[(u8, &str)] = &[
     (CONFIGURE, "something is missing on the machine, or a configure step failed"),
     (COMPILE, "a compile step failed"),
     (INSTALL, "staging, checking, switching or verifying failed"),
-    (MODULE, "a module could not be built or installed (`apxs`)"),
+    (MODULE, "a module could not be built or installed, ours or one for `apxs`"),
 ];

@@ -162,3 +162,25 @@ pub fn items(folder: &Path) -> Result<Vec<PathBuf>> {
     paths.sort();
     Ok(paths)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outermost_closed_folder_is_named_through_links_too() {
+        let outer = tempfile::tempdir().unwrap();
+        set_mode(outer.path(), 0o755).unwrap();
+        let (closed, file) = (outer.path().join("closed"), outer.path().join("closed/in/file"));
+        make_parent(&file).unwrap();
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(closed_to_others(&file), None);
+        set_mode(&closed.join("in"), 0o700).unwrap();
+        set_mode(&closed, 0o750).unwrap();
+        let link = outer.path().join("link");
+        symlink(&file, &link).unwrap();
+        for path in [&file, &link, &closed] {
+            assert_eq!(closed_to_others(path).as_ref(), Some(&closed), "{}", path.display());
+        }
+    }
+}

@@ -7,6 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::hex;
 use crate::error::{Error, Kind, Result};
+use crate::module;
+use crate::python::Python;
 use crate::recipe::{Feature, Recipe, Recipes, Version};
 
 /// Where OpenSSL comes from.
@@ -66,6 +68,8 @@ pub struct Plan<'r> {
     pub features: Vec<String>,
     /// Where OpenSSL comes from.
     pub tls: Tls,
+    /// The Python that `mod_wsgi.so` is built for, when it is built.
+    pub python: Option<Python>,
     /// Hash of the request.
     pub request: String,
     /// Engine.
@@ -88,19 +92,23 @@ pub struct Step<'r> {
 }
 
 impl<'r> Plan<'r> {
-    /// Plans `root` and all that it needs.
+    /// Plans `root` and all that it needs. `python` is asked for the Python of
+    /// the module if there is to be one.
     ///
     /// # Errors
-    /// When a feature or component is unknown, or needs go in a circle.
+    /// When a feature or component is unknown, needs go in a circle, or there is
+    /// no Python for the module.
     pub fn new(
         recipes: &'r Recipes,
         root: &str,
         options: &Options,
         toolchain: Toolchain,
         engine: &'static str,
+        python: impl FnOnce() -> Result<Python>,
     ) -> Result<Self> {
         let root = recipes.find(root)?;
         let features = choose_features(root, options)?;
+        let python = features.contains(MODULE).then(python).transpose()?;
         let mut steps = Vec::new();
         let mut path = Vec::new();
         add_step(recipes, root, &features, options, &mut steps, &mut path)?;
@@ -113,14 +121,25 @@ impl<'r> Plan<'r> {
             }
         }
         let tls = if features.contains("tls") { options.tls } else { Tls::None };
-        let request = request_hash(recipes, &features, tls, options, &toolchain, engine);
+        let mut request = request_hash(recipes, &features, tls, options, &toolchain, engine);
+        if let Some(python) = &python {
+            let executable = python.executable.display().to_string();
+            let parts = [&request, &executable, &python.version, &module::digest()?];
+            request = hash_of(&parts);
+        }
         let features = features.into_iter().collect();
-        Ok(Self { steps, features, tls, request, engine, toolchain })
+        Ok(Self { steps, features, tls, python, request, engine, toolchain })
     }
 }
 
+/// The feature of the root recipe that is `mod_wsgi.so`.
+pub const MODULE: &str = "module";
+
 /// The features that are on.
-fn choose_features(root: &Recipe, options: &Options) -> Result<BTreeSet<String>> {
+///
+/// # Errors
+/// When one is unknown, or the recipe has no `--tls system`.
+pub fn choose_features(root: &Recipe, options: &Options) -> Result<BTreeSet<String>> {
     let mut on: BTreeSet<String> = root
         .features
         .iter()

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::cli::{RequestArgs, VendorArgs};
 use crate::error::{Error, Kind, Result};
-use crate::folder::set_mode;
+use crate::folder::{self, Scratch, set_mode};
 use crate::lock;
+use crate::module::{self, Workspace};
+use crate::place::Work;
 use crate::plan::Step;
 use crate::recipe::{Release, SourceFile};
 use crate::report::size;
@@ -65,9 +67,13 @@ pub(super) fn plan(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
         }));
     }
     let features = plan.features.join(", ");
+    let python = plan.python.as_ref().map_or_else(
+        || "none: mod_wsgi is not built".to_owned(),
+        |python| format!("{} {}", python.executable.display(), python.version),
+    );
     let place = context.place(&args.place)?.base;
     text.push_str(&format!(
-        "features  {features}\ntls       {}\ncompiler  {}\nto fetch  {}\nprefix    {}\n",
+        "features  {features}\ntls       {}\npython    {python}\ncompiler  {}\nto fetch  {}\nprefix    {}\n",
         plan.tls.name(),
         plan.toolchain.compiler,
         size(to_fetch),
@@ -77,6 +83,9 @@ pub(super) fn plan(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
         "components": rows,
         "features": plan.features,
         "tls": plan.tls.name(),
+        "python": plan.python.as_ref().map(|python| json!({
+            "executable": python.executable, "version": python.version,
+        })),
         "engine": plan.engine,
         "compiler": plan.toolchain.compiler,
         "target": plan.toolchain.target,
@@ -124,6 +133,9 @@ pub(super) fn fetch(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
     let sources = context.sources(args)?;
     let fetched =
         fetch::fetch(&plan, &sources, lock.as_ref(), args.allow_vulnerable, context.report)?;
+    // Those of the module are kept by cargo, which has a cache of its own.
+    let work = Work::temporary()?;
+    context.module(&plan, args, work.path(), &context.logs("fetch")?)?;
     let lock = fetch::lock_of(&fetched);
     let text = format!("{} archives are in {}", fetched.len(), sources.cache().root().display());
     context.report.result(&text, json!({ "components": lock.components }));
@@ -131,7 +143,8 @@ pub(super) fn fetch(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
 }
 
 /// Fills a folder with all that an air-gapped install needs: archives under
-/// their own names, signatures where there are any, and the lock file.
+/// their own names, signatures where there are any, the module's crates, and the
+/// lock file.
 pub(super) fn vendor(context: &Context<'_>, args: &VendorArgs) -> Result<()> {
     let request = &args.request;
     let recipes = context.recipes()?;
@@ -153,16 +166,41 @@ pub(super) fn vendor(context: &Context<'_>, args: &VendorArgs) -> Result<()> {
             names.push(name.into());
         }
     }
+    let mut crates = "";
+    if plan.python.is_some() {
+        vendor_crates(context, args)?;
+        names.push(module::VENDORED.into());
+        crates = ", the crates of mod_wsgi";
+    }
     fetch::lock_of(&fetched).write(&folder.join(lock::FILE))?;
     names.push(lock::FILE.into());
     let text = format!(
-        "{} holds {} archives and their lock file\nuse it: mod_wsgi-httpd install --offline --locked --vendor {}",
+        "{} holds {} archives{crates} and their lock file\nuse it: mod_wsgi-httpd install --offline --locked --vendor {}",
         folder.display(),
         fetched.len(),
         folder.display()
     );
     context.report.result(&text, json!({ "folder": folder, "files": names }));
     Ok(())
+}
+
+/// Fills the folder of crates anew, and puts it in the place of an old one.
+fn vendor_crates(context: &Context<'_>, args: &VendorArgs) -> Result<()> {
+    let work = Work::temporary()?;
+    let scratch = Scratch::below(&args.folder, ".crates-")?;
+    let fresh = scratch.path().join("new");
+    let crates = context.crates(&args.request);
+    let logs = context.logs("vendor")?;
+    let workspace = Workspace::write(&work.path().join("module"), &logs, context.env)?;
+    workspace.bring_crates_to(&fresh, &crates)?;
+    context.report.step("Fetched", &format!("crates of mod_wsgi ({crates})"));
+    folder::normalise_modes(&fresh)?;
+    let place = args.folder.join(module::VENDORED);
+    if place.exists() {
+        let old = scratch.path().join("old");
+        std::fs::rename(&place, old).map_err(Error::io(Kind::Install, "replace", &place))?;
+    }
+    std::fs::rename(&fresh, &place).map_err(Error::io(Kind::Install, "write", &place))
 }
 
 /// Writes a file of a vendor folder by rename; readable by those it is for.

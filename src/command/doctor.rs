@@ -11,6 +11,7 @@ use crate::cli::RequestArgs;
 use crate::engine;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::module::{self, Rust};
 use crate::place::{self, Place, Work};
 use crate::plan::{Plan, Tls};
 use crate::process::Program;
@@ -75,7 +76,11 @@ pub(super) fn doctor(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
         ),
     }
     findings.extend(programs(env, family));
-    findings.extend(python(args.place.python.as_deref(), env, family));
+    let builds_module = context.builds_module(args)?;
+    if builds_module {
+        findings.push(rust(env));
+    }
+    findings.extend(python(args.place.python.as_deref(), builds_module, env, family));
     match context.place(&args.place) {
         Ok(place) => findings.push(base_folder(&place)),
         Err(error) => findings.push(Finding::new(State::Bad, "prefix", error.to_string())),
@@ -132,12 +137,34 @@ pub(super) fn require(plan: &Plan<'_>, env: &Env) -> Result<()> {
     let mut findings = vec![links(&plan.toolchain.cc, env, family)];
     findings.extend(programs(env, family));
     findings.push(tls(plan.tls, &plan.toolchain.cc, env, family));
+    if plan.python.is_some() {
+        findings.push(rust(env));
+    }
     findings.retain(|finding| finding.state == State::Bad);
     if findings.is_empty() {
         return Ok(());
     }
-    let error = Error::new(Kind::Configure, "this machine lacks what the build needs");
+    // Whoever can do without the module can go on.
+    let module_alone = findings.iter().all(|finding| finding.subject == RUST);
+    let kind = if module_alone { Kind::Module } else { Kind::Configure };
+    let error = Error::new(kind, "this machine lacks what the build needs");
     Err(findings.iter().fold(error, with_finding))
+}
+
+/// Whether Rust can build the module.
+fn rust(env: &Env) -> Finding {
+    match Rust::find(env) {
+        Ok(found) => Finding::new(
+            State::Good,
+            RUST,
+            format!("{} {}, to build mod_wsgi.so", found.cargo.display(), found.version),
+        ),
+        Err(error) => {
+            let text = [&[error.message], error.details.as_slice()].concat().join("; ");
+            let finding = Finding::new(State::Bad, RUST, text);
+            error.hints.iter().fold(finding, |finding, hint| finding.hint(hint))
+        }
+    }
 }
 
 /// Whether the compiler makes a program with the C library.
@@ -222,45 +249,64 @@ fn tls(tls: Tls, cc: &Path, env: &Env, family: Family) -> Finding {
     }
 }
 
-/// The interpreter that mod_wsgi will embed: its headers and library.
-fn python(chosen: Option<&str>, env: &Env, family: Family) -> Vec<Finding> {
-    let found = match python::find(chosen, env) {
+/// The interpreter that applications run in, and what extensions of others need.
+fn python(chosen: Option<&str>, builds_module: bool, env: &Env, family: Family) -> Vec<Finding> {
+    let needed = if builds_module { State::Bad } else { State::Poor };
+    let supported =
+        |python| if builds_module { module::require_supported(python) } else { Ok(python) };
+    let found = match python::find(chosen, env).and_then(supported) {
         Ok(found) => found,
         Err(error) => {
+            let text = [&[error.message], error.details.as_slice()].concat().join("; ");
             return vec![
-                Finding::new(State::Poor, "Python", error.to_string())
-                    .hint("name one with --python, or a place with --prefix"),
+                Finding::new(needed, "Python", text)
+                    .hint(format!("name one with --python; {}", module::WITHOUT)),
             ];
         }
     };
     let what = format!("{} {}", found.executable.display(), found.version);
-    vec![Finding::new(State::Good, "Python", what), python_headers(&found, family)]
+    let mut findings = vec![Finding::new(State::Good, "Python", what)];
+    findings.push(shared_library(&found, family));
+    findings.extend(closed_to_others(&found));
+    findings.push(python_headers(&found, family));
+    findings
+}
+
+fn shared_library(found: &Python, family: Family) -> Finding {
+    match found.shared_library() {
+        Some(library) => Finding::new(State::Good, "libpython", library.display().to_string()),
+        None => Finding::new(
+            State::Poor,
+            "libpython",
+            "this Python has no shared library: embedded mode cannot run it",
+        )
+        .hint(format!(
+            "take a Python built with --enable-shared, or {}",
+            family.install(Package::Python)
+        )),
+    }
+}
+
+/// A Python below the home folder of root, say.
+fn closed_to_others(found: &Python) -> Option<Finding> {
+    let folder = found.closed_to_others().filter(|_| rustix::process::geteuid().is_root())?;
+    let text = format!(
+        "`{}` is closed to others: an httpd that root starts to serve as another user cannot run it",
+        folder.display()
+    );
+    Some(Finding::new(State::Poor, "as root", text).hint("name another Python with --python"))
 }
 
 fn python_headers(found: &Python, family: Family) -> Finding {
     let header = found.include.join("Python.h");
-    if !header.is_file() {
-        return Finding::new(
-            State::Poor,
-            "headers",
-            format!("{} is not there: httpd can be built, mod_wsgi cannot", header.display()),
-        )
-        .hint(family.install(Package::Python));
+    if header.is_file() {
+        return Finding::new(State::Good, "headers", header.display().to_string());
     }
-    match (&found.library_folder, &found.library) {
-        (Some(folder), Some(library)) if folder.join(library).exists() => {
-            Finding::new(State::Good, "headers", format!("{} and {library}", header.display()))
-        }
-        _ => Finding::new(
-            State::Poor,
-            "headers",
-            format!(
-                "{}, but no shared library: the module will hold all of Python",
-                header.display()
-            ),
-        )
-        .hint("a Python built with --enable-shared shares its memory with others"),
-    }
+    let text = format!(
+        "{} is not there: mod_wsgi.so needs none, extensions of others do",
+        header.display()
+    );
+    Finding::new(State::Poor, "headers", text).hint(family.install(Package::Python))
 }
 
 fn base_folder(place: &Place) -> Finding {
@@ -447,6 +493,7 @@ impl Family {
     }
 }
 
+const RUST: &str = "Rust";
 /// Bytes of an installed tree, twice: the old one stays.
 const NEEDED_TO_INSTALL: u64 = 100 << 20;
 /// Bytes of all sources, objects and artefacts at the widest moment.

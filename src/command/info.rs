@@ -7,6 +7,7 @@ use super::{Context, ROOT};
 use crate::apxs::Tree;
 use crate::cli::InfoArgs;
 use crate::error::{Error, Kind, Result};
+use crate::module::FILES;
 
 /// Prints one fact, or all of them.
 pub(super) fn info(context: &Context<'_>, args: &InfoArgs) -> Result<()> {
@@ -61,6 +62,9 @@ fn facts(context: &Context<'_>, args: &InfoArgs) -> Result<Map<String, Value>> {
     add("modules", modules.into());
     add("features", record.features.clone().into());
     add("tls", record.tls.as_str().into());
+    let python = record.python.as_ref();
+    add("python", python.map(|python| python.executable.display().to_string()).into());
+    add("python-version", python.map(|python| python.version.clone()).into());
     add("engine", record.engine.as_str().into());
     add("target", record.target.as_str().into());
     add("compiler", record.compiler.as_str().into());
@@ -75,6 +79,8 @@ fn modules(manifest: &Manifest) -> (Vec<String>, Vec<String>) {
     let names = manifest
         .entries
         .keys()
+        // The module's Python side is none of httpd's.
+        .filter(|path| !path.ends_with(FILES[1]))
         .filter_map(|path| path.strip_prefix("modules/mod_")?.strip_suffix(".so"));
     let (mpms, others): (Vec<&str>, Vec<&str>) = names.partition(|name| name.starts_with("mpm_"));
     let mpms = mpms.iter().filter_map(|name| name.strip_prefix("mpm_"));

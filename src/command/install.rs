@@ -1,6 +1,5 @@
 //! `install`.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use prefix::Base;
@@ -9,10 +8,9 @@ use serde_json::json;
 use super::{Context, ROOT, doctor};
 use crate::cli::InstallArgs;
 use crate::engine;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::place::{self, Place};
 use crate::plan::Plan;
-use crate::source::Cache;
 use crate::stage::build::Job;
 use crate::stage::{fetch, install};
 
@@ -60,12 +58,14 @@ pub(super) fn install(context: &Context<'_>, args: &InstallArgs, reuse: Reuse) -
     } else {
         let cache = context.cache()?;
         let work = place::work_folder(args.work_dir.as_deref(), cache.root(), env)?;
-        let logs = logs(&cache, &hash)?;
+        let logs = context.logs(&hash[..12])?;
+        let module = context.module(&plan, request, work.path(), &logs)?;
         let jobs = args.jobs.map_or_else(processors, usize::from);
         let job = Job {
             plan: &plan,
             fetched: &fetched,
             recipes: &recipes,
+            module: module.as_ref(),
             cache: &cache,
             work: work.path(),
             logs: &logs,
@@ -106,12 +106,6 @@ fn nothing_to_do(context: &Context<'_>, place: &Place) -> Result<()> {
     let text = format!("nothing to do: {} is installed as asked", base.current().display());
     context.report.result(&text, json!({ "changed": false, "prefix": base.root() }));
     Ok(())
-}
-
-fn logs(cache: &Cache, hash: &str) -> Result<PathBuf> {
-    let logs = cache.logs().join(format!("{}-{}", &hash[..12], std::process::id()));
-    std::fs::create_dir_all(&logs).map_err(Error::io(Kind::Install, "make folder", &logs))?;
-    Ok(logs)
 }
 
 fn processors() -> usize {

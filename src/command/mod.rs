@@ -12,7 +12,7 @@ mod trees;
 mod uninstall;
 mod update;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::apxs::{Apxs, Caller, Tree};
@@ -22,11 +22,13 @@ use crate::engine;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
+use crate::module::{self, Crates, Workspace};
 use crate::place::{self, Place};
-use crate::plan::{Options, Plan, Tls};
+use crate::plan::{self, Options, Plan, Tls};
+use crate::python::{self, Python};
 use crate::recipe::Recipes;
 use crate::report::Report;
-use crate::source::{Cache, Settings, Sources};
+use crate::source::{Cache, Origin, Settings, Sources};
 
 /// Runs the command.
 ///
@@ -90,6 +92,13 @@ impl Context<'_> {
         place::cache(self.cli.cache.as_deref(), self.env).map(Cache::new)
     }
 
+    /// A folder for the full output of this run's steps.
+    fn logs(&self, name: &str) -> Result<PathBuf> {
+        let logs = self.cache()?.logs().join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&logs).map_err(Error::io(Kind::Install, "make folder", &logs))?;
+        Ok(logs)
+    }
+
     fn recipes(&self) -> Result<Recipes> {
         Recipes::load(self.cli.recipes.as_deref())
     }
@@ -106,15 +115,53 @@ impl Context<'_> {
                 Ok((name.to_owned(), version.parse().map_err(wrong)?))
             })
             .collect::<Result<_>>()?;
-        let options = Options {
-            features: args.features.clone(),
-            default_features: !args.no_default_features,
-            tls: args.tls.unwrap_or(Tls::Private),
-            releases,
-        };
+        let options = Options { releases, ..options(args) };
         let engine = engine::by_name(&args.engine)?.name();
         let toolchain = engine::toolchain(args.cc.as_deref(), self.env)?;
-        Plan::new(recipes, ROOT, &options, toolchain, engine)
+        Plan::new(recipes, ROOT, &options, toolchain, engine, || self.python(args))
+    }
+
+    /// Whether the module is asked for.
+    fn builds_module(&self, args: &RequestArgs) -> Result<bool> {
+        let recipes = self.recipes()?;
+        let features = plan::choose_features(recipes.find(ROOT)?, &options(args))?;
+        Ok(features.contains(plan::MODULE))
+    }
+
+    /// The Python that the module is built for: it needs one wherever the prefix
+    /// lies.
+    fn python(&self, args: &RequestArgs) -> Result<Python> {
+        let chosen = args.place.python.as_deref().or(args.python_of_last_time.as_deref());
+        python::find(chosen, self.env)
+            .map_err(|error| error.hint(format!("name one with --python; {}", module::WITHOUT)))
+            .and_then(module::require_supported)
+    }
+
+    /// Where the crates that the module is built from may come from.
+    fn crates(&self, args: &RequestArgs) -> Crates {
+        let folder = args.vendor.as_ref().map(|vendor| vendor.join(module::VENDORED));
+        Crates {
+            folder: folder.filter(|folder| folder.is_dir()),
+            offline: args.offline || !args.sources.contains(&Origin::Upstream),
+        }
+    }
+
+    /// Sources and crates of the module in a work folder, if the plan has it.
+    fn module<'c>(
+        &'c self,
+        plan: &Plan<'_>,
+        args: &RequestArgs,
+        work: &Path,
+        logs: &'c Path,
+    ) -> Result<Option<Workspace<'c>>> {
+        if plan.python.is_none() {
+            return Ok(None);
+        }
+        let workspace = Workspace::write(&work.join("module"), logs, self.env)?;
+        let crates = self.crates(args);
+        workspace.bring_crates(&crates)?;
+        self.report.step("Fetched", &format!("crates of mod_wsgi ({crates})"));
+        Ok(Some(workspace))
     }
 
     fn sources(&self, args: &RequestArgs) -> Result<Sources> {
@@ -146,6 +193,16 @@ impl Context<'_> {
             _ => self.place(&args.place)?.base.root().join(lock::FILE),
         };
         Lock::read(&path).map(Some)
+    }
+}
+
+/// What the command line says of the result, releases aside.
+fn options(args: &RequestArgs) -> Options {
+    Options {
+        features: args.features.clone(),
+        default_features: !args.no_default_features,
+        tls: args.tls.unwrap_or(Tls::Private),
+        releases: Vec::new(),
     }
 }
 

@@ -1,5 +1,7 @@
-//! `update`: an install with the features and TLS of the last one. `--check` says what
+//! `update`: an install with the features, TLS and Python of the last one. `--check` says what
 //! it would change, and changes nothing.
+
+use std::path::PathBuf;
 
 use prefix::Record;
 use serde_json::json;
@@ -52,7 +54,7 @@ pub(super) fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<()> {
     Ok(())
 }
 
-/// Features and TLS of the tree in use, where the command line is silent.
+/// Features, TLS and Python of the tree in use, where the command line is silent.
 fn as_recorded(args: &InstallArgs, record: &Record) -> InstallArgs {
     let mut args = args.clone();
     let request = &mut args.request;
@@ -60,6 +62,9 @@ fn as_recorded(args: &InstallArgs, record: &Record) -> InstallArgs {
         request.no_default_features = true;
         request.features.clone_from(&record.features);
     }
+    let python = record.python.as_ref();
+    request.python_of_last_time =
+        python.map(|python| python.executable.to_string_lossy().into_owned());
     if request.tls.is_none() {
         request.tls = clap::ValueEnum::from_str(&record.tls, false).ok();
     }
@@ -121,5 +126,14 @@ fn reasons(plan: &Plan<'_>, record: &Record) -> Vec<String> {
     compare("installer", &record.tool, env!("CARGO_PKG_VERSION"));
     compare("tls", &record.tls, plan.tls.name());
     compare("features", &record.features.join(","), &plan.features.join(","));
+    let old = record.python.as_ref().map(|python| (&python.executable, &python.version));
+    let new = plan.python.as_ref().map(|python| (&python.executable, &python.version));
+    if let (Some(old), Some(new)) = (old.map(shown), new.map(shown)) {
+        compare("python", &old, &new);
+    }
     reasons
+}
+
+fn shown((executable, version): (&PathBuf, &String)) -> String {
+    format!("{} {version}", executable.display())
 }

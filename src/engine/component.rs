@@ -13,7 +13,7 @@ use prefix::{Manifest, PLACEHOLDER};
 
 use super::text::{fill, fill_template, shell_value, without_build_places};
 use crate::error::{Error, Kind, Result};
-use crate::folder::{self, Scratch, set_mode};
+use crate::folder::{make_parent, set_mode};
 use crate::plan::{Step, hash_of};
 use crate::process::{Program, check_interrupted};
 use crate::recipe::{Build, Check, Compile, Configure, Install, Placement, ProgramCheck};
@@ -34,13 +34,12 @@ pub(super) fn build_component(
         return component.build();
     }
     let key = component.artefact_key()?;
-    let artefact = job.cache.artefact(&key);
-    if component.restore(&artefact)? {
+    if job.cache.restore(&key, &component.title, &component.place, job.report)? {
         job.report.step("Reused", &component.title);
         return Ok(component.patch_names());
     }
     let patches = component.build()?;
-    component.store(&artefact)?;
+    job.cache.keep(&key, &component.title, &component.place, job.report)?;
     Ok(patches)
 }
 
@@ -464,47 +463,6 @@ impl<'j> Component<'j> {
         patches.map(|patch| patch.file.clone()).collect()
     }
 
-    /// Copies an artefact out of the cache, if it is there and whole.
-    fn restore(&self, artefact: &Path) -> Result<bool> {
-        let Ok(manifest) = Manifest::read(artefact) else { return Ok(false) };
-        if manifest.differences(artefact).is_ok_and(|differences| differences.is_empty()) {
-            folder::copy(artefact, &self.place)?;
-            return Ok(true);
-        }
-        self.job
-            .report
-            .warn(&format!("the cached build of {} is damaged and is made again", self.title));
-        Ok(false)
-    }
-
-    /// Puts an artefact into the cache, by rename. A cache that cannot be
-    /// written costs the next build some time, not this one its success.
-    fn store(&self, artefact: &Path) -> Result<()> {
-        let store =
-            || -> Result<()> {
-                let manifest = Manifest::of(&self.place)?;
-                let parent = self.job.cache.make("builds")?;
-                let fresh = Scratch::below(&parent, ".new-")?;
-                folder::copy(&self.place, fresh.path())?;
-                manifest.write(fresh.path())?;
-                if artefact.exists() {
-                    let damaged = Scratch::below(&parent, ".old-")?;
-                    std::fs::rename(artefact, damaged.path().join("artefact"))
-                        .map_err(Error::io(Kind::Install, "replace", artefact))?;
-                }
-                std::fs::rename(fresh.keep(), artefact).map_err(Error::io(
-                    Kind::Install,
-                    "write",
-                    artefact,
-                ))
-            };
-        if let Err(error) = store() {
-            check_interrupted()?;
-            self.job.report.detail(&format!("{} is not kept for later: {error}", self.title));
-        }
-        Ok(())
-    }
-
     fn log(&self, step: &str) -> PathBuf {
         self.job.logs.join(format!("{}-{step}.log", self.step.recipe.name))
     }
@@ -558,11 +516,6 @@ fn explain_missing(error: Error) -> Error {
 fn write(path: &Path, text: &str) -> Result<()> {
     make_parent(path)?;
     std::fs::write(path, text).map_err(Error::io(Kind::Install, "write", path))
-}
-
-fn make_parent(path: &Path) -> Result<()> {
-    let parent = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(parent).map_err(Error::io(Kind::Install, "make folder", parent))
 }
 
 /// Fixed, so that the same sources give the same bytes: 2026-01-01.

@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::{ErrorKind, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use prefix::hash_file;
+use prefix::{Manifest, hash_file};
 
 use crate::digest::same_digest;
 use crate::error::{Error, Kind, Result};
-use crate::folder;
+use crate::folder::{self, Scratch};
 use crate::process::{check_interrupted, lock};
 use crate::recipe::SourceFile;
 use crate::report::Report;
@@ -52,9 +52,53 @@ impl Cache {
         std::fs::read_to_string(self.archive(sha256).with_extension("origin")).ok()
     }
 
-    /// Finished artefacts.
-    #[must_use]
-    pub fn artefact(&self, key: &str) -> PathBuf {
+    /// Copies a finished artefact out, if it is there and whole. `title` names it
+    /// for people.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn restore(&self, key: &str, title: &str, to: &Path, report: &Report) -> Result<bool> {
+        let artefact = self.artefact(key);
+        let Ok(manifest) = Manifest::read(&artefact) else { return Ok(false) };
+        if manifest.differences(&artefact).is_ok_and(|differences| differences.is_empty()) {
+            folder::copy(&artefact, to)?;
+            return Ok(true);
+        }
+        report.warn(&format!("the cached build of {title} is damaged and is made again"));
+        Ok(false)
+    }
+
+    /// Keeps an artefact for later, by rename. A cache that cannot be written
+    /// costs the next build some time, not this one its success.
+    ///
+    /// # Errors
+    /// When a signal asked for the end.
+    pub fn keep(&self, key: &str, title: &str, from: &Path, report: &Report) -> Result<()> {
+        if let Err(error) = self.store(&self.artefact(key), from) {
+            check_interrupted()?;
+            report.detail(&format!("{title} is not kept for later: {error}"));
+        }
+        Ok(())
+    }
+
+    fn store(&self, artefact: &Path, from: &Path) -> Result<()> {
+        let manifest = Manifest::of(from)?;
+        let parent = self.make("builds")?;
+        let fresh = Scratch::below(&parent, ".new-")?;
+        folder::copy(from, fresh.path())?;
+        manifest.write(fresh.path())?;
+        if artefact.exists() {
+            let damaged = Scratch::below(&parent, ".old-")?;
+            std::fs::rename(artefact, damaged.path().join("artefact")).map_err(Error::io(
+                Kind::Install,
+                "replace",
+                artefact,
+            ))?;
+        }
+        std::fs::rename(fresh.keep(), artefact).map_err(Error::io(Kind::Install, "write", artefact))
+    }
+
+    fn artefact(&self, key: &str) -> PathBuf {
         self.root.join("builds").join(key)
     }
 

@@ -22,6 +22,7 @@ use crate::env::Env;
 use crate::error::{Error, Kind, Result};
 use crate::folder;
 use crate::lock;
+use crate::module;
 use crate::recipe::{Recipe, SourceFile};
 use crate::report::Report;
 use crate::source::apt::Apt;
@@ -168,7 +169,7 @@ impl Sources {
                 let name = &file.name;
                 [name.clone(), format!("{name}{suffix}"), file.sha256.clone()]
             })
-            .chain([lock::FILE.to_owned()])
+            .chain([lock::FILE.to_owned(), module::VENDORED.to_owned()])
             .collect();
         let strangers: Vec<String> = folder::items(folder)
             .unwrap_or_default()

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::module::Workspace;
 use crate::plan::Plan;
 use crate::recipe::{Recipe, Recipes};
 use crate::report::Report;
@@ -32,6 +33,8 @@ pub struct Job<'a> {
     pub fetched: &'a [Fetched<'a>],
     /// Recipes, for patches and templates.
     pub recipes: &'a Recipes,
+    /// Sources and crates of the module, if the tree is to have it.
+    pub module: Option<&'a Workspace<'a>>,
     /// Finished artefacts of earlier builds.
     pub cache: &'a Cache,
     /// A neutral, executable folder of this build alone.
@@ -62,6 +65,11 @@ impl<'a> Job<'a> {
             .iter()
             .find(|part| part.recipe.name == recipe.name)
             .ok_or_else(|| Error::new(Kind::Recipe, format!("`{}` was not fetched", recipe.name)))
+    }
+
+    /// First letters of the names that no file of the tree may show.
+    pub(crate) fn hidden(&self) -> impl Iterator<Item = String> {
+        self.plan.steps.iter().flat_map(|step| step.recipe.hides.iter().cloned())
     }
 
     /// The staged tree.

@@ -14,7 +14,7 @@ use crate::plan::{Tls, hash_of};
 use crate::process::Program;
 use crate::recipe::{Check, Placement};
 use crate::stage::build::{Job, Staged};
-use crate::stage::{fetch, link, smoke};
+use crate::stage::{fetch, link, module, smoke};
 
 /// Hash that names the tree: the request and what was fetched for it.
 #[must_use]
@@ -33,20 +33,22 @@ pub fn install(job: &Job<'_>, staged: Staged, base: &Base, plan_hash: &str) -> R
     strip(job, tree)?;
     std::fs::create_dir_all(tree.join("logs")).map_err(Error::io(Kind::Install, "make", tree))?;
     job.report.step("Checking", "what the tree is linked to");
-    let hidden: Vec<String> =
-        job.plan.steps.iter().flat_map(|step| step.recipe.hides.iter().cloned()).collect();
+    let hidden: Vec<String> = job.hidden().collect();
     let system: &[&str] =
         if job.plan.tls == Tls::System { &["libssl.so", "libcrypto.so"] } else { &[] };
     link::check(&link::read_tree(tree)?, tree, &hidden, system)?;
-    refuse_build_places(tree, job.work)?;
+    folder::refuse_text(tree, &job.work.to_string_lossy())?;
     keep_licences(job, tree)?;
     lock::Lock::write(&fetch::lock_of(job.fetched), &tree.join(lock::FILE))?;
     let final_place = Scratch::below(&base.store(), ".staging-")?;
     folder::copy(tree, final_place.path())?;
     let at = final_place.path();
     add_tool(job, at)?;
+    module::add(job, at)?;
+    // The check's server may run as a user who must be able to read the tree.
+    folder::normalise_modes(at)?;
     let proof = prove(job, at)?;
-    let record = record(job, &staged, plan_hash, proof);
+    let record = record(job, &staged, plan_hash, proof)?;
     record.write(at)?;
     folder::normalise_modes(at)?;
     Manifest::of(at)?.write(at)?;
@@ -103,14 +105,17 @@ fn prove(job: &Job<'_>, tree: &Path) -> Result<smoke::Proof> {
             }
         }
         if step.recipe.serves {
-            job.report.step("Checking", "pages over HTTP/1.1, HTTP/2 and TLS");
-            proof = smoke::serve(tree, job.work, job.env, job.report)?;
+            let python = job.plan.python.as_ref();
+            let application = if python.is_some() { ", and a WSGI application" } else { "" };
+            let what = format!("pages over HTTP/1.1, HTTP/2 and TLS{application}");
+            job.report.step("Checking", &what);
+            proof = smoke::serve(tree, job.work, python, job.env, job.report)?;
         }
     }
     Ok(proof)
 }
 
-fn record(job: &Job<'_>, staged: &Staged, plan_hash: &str, proof: smoke::Proof) -> Record {
+fn record(job: &Job<'_>, staged: &Staged, plan_hash: &str, proof: smoke::Proof) -> Result<Record> {
     let components = job
         .fetched
         .iter()
@@ -125,8 +130,13 @@ fn record(job: &Job<'_>, staged: &Staged, plan_hash: &str, proof: smoke::Proof) 
             homepage: part.recipe.homepage.clone(),
             vulnerable: part.vulnerable,
         })
+        .chain(module::component(job)?)
         .collect();
-    Record {
+    let python = job.plan.python.as_ref().map(|python| prefix::Python {
+        executable: python.executable.clone(),
+        version: python.version.clone(),
+    });
+    Ok(Record {
         request: job.plan.request.clone(),
         plan: plan_hash.to_owned(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
@@ -135,9 +145,10 @@ fn record(job: &Job<'_>, staged: &Staged, plan_hash: &str, proof: smoke::Proof) 
         compiler: job.plan.toolchain.compiler.clone(),
         features: job.plan.features.clone(),
         tls: job.plan.tls.name().to_owned(),
+        python,
         check: proof.name().to_owned(),
         components,
-    }
+    })
 }
 
 fn strip(job: &Job<'_>, tree: &Path) -> Result<()> {
@@ -150,24 +161,6 @@ fn strip(job: &Job<'_>, tree: &Path) -> Result<()> {
         .arg("--strip-unneeded")
         .args(files)
         .run_logged(Kind::Install, &job.logs.join("strip.log"))
-}
-
-/// A file that names the work folder would differ from build to build, and
-/// lead nowhere.
-fn refuse_build_places(tree: &Path, work: &Path) -> Result<()> {
-    let needle = work.to_string_lossy().into_owned().into_bytes();
-    for name in Manifest::of(tree)?.entries.keys() {
-        let path = tree.join(name);
-        let bytes = std::fs::read(&path).map_err(Error::io(Kind::Install, "read", &path))?;
-        if bytes.windows(needle.len()).any(|window| window == needle) {
-            return Err(Error::new(
-                Kind::Install,
-                format!("`{name}` names the folder it was built in"),
-            )
-            .detail(work.display().to_string()));
-        }
-    }
-    Ok(())
 }
 
 /// Licence texts of what is linked in, beside those of what is installed.

@@ -7,6 +7,7 @@ pub mod build;
 pub mod fetch;
 pub mod install;
 pub mod link;
+pub mod module;
 pub mod patch;
 pub mod smoke;
 pub mod unpack;

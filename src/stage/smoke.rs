@@ -1,18 +1,20 @@
 //! The closing check of a staged tree: every module loads, and httpd serves a
-//! page over HTTP/1.1, HTTP/2 and TLS on a loopback port.
+//! page over HTTP/1.1, HTTP/2 and TLS on a loopback port, and a WSGI application
+//! when it has the module for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use reqwest::Version;
 use reqwest::blocking::{Client, ClientBuilder};
+use reqwest::{StatusCode, Version};
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
-use crate::folder::set_mode;
+use crate::folder::{closed_to_others, set_mode};
 use crate::process::{Program, Running, check_interrupted};
+use crate::python::Python;
 use crate::recipe::RunCheck;
 use crate::report::Report;
 use crate::stage::build::expect_output;
@@ -50,16 +52,23 @@ pub fn run_check(tree: &Path, check: &RunCheck, version: &str, env: &Env) -> Res
     expect_output(&format!("`{name}`"), &output, &check.prints.replace("{version}", version))
 }
 
-/// Starts the tree's httpd and fetches pages. `scratch` takes its
-/// configuration and logs.
+/// Starts the tree's httpd and fetches pages, and the answer of an application
+/// that runs in `python`. `scratch` takes its configuration and logs.
 ///
 /// # Errors
 /// When a module does not load or a page is not served; the server's own words
 /// are shown.
-pub fn serve(tree: &Path, scratch: &Path, env: &Env, report: &Report) -> Result<Proof> {
+pub fn serve(
+    tree: &Path,
+    scratch: &Path,
+    python: Option<&Python>,
+    env: &Env,
+    report: &Report,
+) -> Result<Proof> {
     let files = link::read_tree(tree)?;
     let modules = Modules::of(tree, &files);
     let site = Site::new(tree, scratch, &modules)?;
+    let rounds = rounds(tree, python, report);
     for mpm in &modules.mpms {
         site.check_configuration(mpm, &modules, env)?;
     }
@@ -76,17 +85,56 @@ pub fn serve(tree: &Path, scratch: &Path, env: &Env, report: &Report) -> Result<
     }
     let mpm = modules.mpms.iter().find(|mpm| mpm.name == "mpm_event").or(modules.mpms.first());
     let mpm = mpm.ok_or_else(|| Error::new(Kind::Install, "the tree has no MPM"))?;
-    for attempt in 1.. {
-        match site.serve_once(mpm, &modules, env) {
-            // Somebody else may take a port between our look and the start.
-            Err(error)
-                if attempt < 3
-                    && error.details.iter().any(|line| line.contains("Address already in use")) => {
-            }
-            result => return result.map(|()| Proof::Served),
+    rounds.iter().try_for_each(|round| site.serve(mpm, &modules, round, env))?;
+    Ok(Proof::Served)
+}
+
+/// What one start of the server has to serve.
+#[derive(Clone, Debug, Default)]
+struct Round {
+    pages: bool,
+    /// What the application answers, if it is there.
+    application: Option<String>,
+    /// A server that root starts goes on as root.
+    keeps_user: bool,
+}
+
+/// One start for all, or, where the user that root's server becomes cannot run
+/// this Python, one more for the application. What cannot be served is told.
+fn rounds(tree: &Path, python: Option<&Python>, report: &Report) -> Vec<Round> {
+    let pages = Round { pages: true, ..Round::default() };
+    let Some(python) = python else { return vec![pages] };
+    let version = &python.version;
+    if python.shared_library().is_none() {
+        report.warn(&format!(
+            "{} has no shared library, so no application was served: embedded mode needs a \
+             Python built with --enable-shared",
+            python.executable.display()
+        ));
+        return vec![pages];
+    }
+    let application = Some(application_answer(version));
+    let closed = python
+        .closed_to_others()
+        .map(|folder| (format!("Python {version}"), folder))
+        .or_else(|| Some(("this httpd".to_owned(), closed_to_others(tree)?)));
+    match closed.filter(|_| rustix::process::geteuid().is_root()) {
+        None => vec![Round { application, ..pages }],
+        Some((what, folder)) => {
+            report.warn(&format!(
+                "{what} lies in `{}`, which is closed to others: an httpd that root starts to serve \
+                 as another user cannot run applications with it; take another place (--python, \
+                 --prefix), or start httpd as the owner",
+                folder.display()
+            ));
+            vec![pages, Round { application, keeps_user: true, ..Round::default() }]
         }
     }
-    Ok(Proof::Served)
+}
+
+/// What [`APPLICATION`] answers in a Python of that version.
+fn application_answer(version: &str) -> String {
+    format!("served by Python {version}\n")
 }
 
 /// A module file and the name of its record.
@@ -169,7 +217,7 @@ impl<'a> Site<'a> {
             let path = folder.join(name);
             std::fs::write(&path, text).map_err(Error::io(Kind::Install, "write", &path))
         };
-        for below in ["htdocs", "logs"] {
+        for below in ["htdocs", "logs", "wsgi"] {
             let path = folder.join(below);
             std::fs::create_dir_all(&path).map_err(Error::io(
                 Kind::Install,
@@ -178,6 +226,7 @@ impl<'a> Site<'a> {
             ))?;
         }
         write("htdocs/index.html", PAGE.as_bytes())?;
+        write("wsgi/application.wsgi", APPLICATION.as_bytes())?;
         let mut certificate = None;
         if modules.has("ssl") {
             let made =
@@ -195,9 +244,11 @@ impl<'a> Site<'a> {
 
     /// A strict umask must not keep the server's user out.
     fn let_everyone_read(&self) -> Result<()> {
-        set_mode(&self.folder, 0o755)?;
-        set_mode(&self.folder.join("htdocs"), 0o755)?;
-        set_mode(&self.folder.join("htdocs/index.html"), 0o644)
+        for folder in ["", "htdocs", "wsgi"] {
+            set_mode(&self.folder.join(folder), 0o755)?;
+        }
+        set_mode(&self.folder.join("htdocs/index.html"), 0o644)?;
+        set_mode(&self.folder.join("wsgi/application.wsgi"), 0o644)
     }
 
     /// A configuration that loads everything under that MPM.
@@ -205,6 +256,7 @@ impl<'a> Site<'a> {
         &self,
         mpm: &Module,
         modules: &Modules,
+        round: &Round,
         ports: [u16; 2],
     ) -> Result<PathBuf> {
         let folder = self.folder.display();
@@ -220,14 +272,25 @@ impl<'a> Site<'a> {
             "ServerName localhost\nListen 127.0.0.1:{plain}\nPidFile \"{folder}/logs/httpd.pid\"\n\
              DefaultRuntimeDir \"{folder}/logs\"\nErrorLog \"{folder}/logs/error_log\"\nLogLevel warn\n\
              DocumentRoot \"{folder}/htdocs\"\n<Directory \"{folder}/htdocs\">\nRequire all granted\n</Directory>\n\
-             <IfModule unixd_module>\nUser nobody\nGroup #65534\n</IfModule>\n\
              <IfModule mime_module>\nTypesConfig conf/mime.types\n</IfModule>\n\
              <IfModule cgid_module>\nScriptSock \"{folder}/logs/cgisock\"\n</IfModule>\n\
              <IfModule heartmonitor_module>\nHeartbeatStorage \"{folder}/logs/hb.dat\"\n</IfModule>\n\
              <IfModule brotli_module>\nAddOutputFilterByType BROTLI_COMPRESS text/html\n</IfModule>\n"
         ));
+        if !round.keeps_user {
+            text.push_str("<IfModule unixd_module>\nUser nobody\nGroup #65534\n</IfModule>\n");
+        }
         if modules.has("http2") {
             text.push_str("Protocols h2 h2c http/1.1\n");
+        }
+        if round.application.is_some() {
+            text.push_str(&format!(
+                "WSGIDontWriteBytecode On\nWSGIApplicationGroup %{{GLOBAL}}\n\
+                 WSGIScriptAlias {APPLICATION_AT} \"{folder}/wsgi/application.wsgi\"\n\
+                 <Directory \"{folder}/wsgi\">\nRequire all granted\n</Directory>\n"
+            ));
+        } else if modules.has("wsgi") {
+            text.push_str("WSGIRestrictEmbedded On\n");
         }
         if self.certificate.is_some() {
             text.push_str(&format!(
@@ -246,7 +309,8 @@ impl<'a> Site<'a> {
     }
 
     fn check_configuration(&self, mpm: &Module, modules: &Modules, env: &Env) -> Result<()> {
-        let configuration = self.write_configuration(mpm, modules, [8080, 8443])?;
+        let round = Round::default();
+        let configuration = self.write_configuration(mpm, modules, &round, [8080, 8443])?;
         let output = self.httpd(&configuration, env).arg("-t").output(Kind::Install)?;
         if output.status.success() {
             return Ok(());
@@ -257,9 +321,22 @@ impl<'a> Site<'a> {
         Err(text.lines().chain(self.log().lines()).fold(error, Error::detail))
     }
 
-    fn serve_once(&self, mpm: &Module, modules: &Modules, env: &Env) -> Result<()> {
+    fn serve(&self, mpm: &Module, modules: &Modules, round: &Round, env: &Env) -> Result<()> {
+        let mut attempts = 1..3;
+        loop {
+            match self.serve_once(mpm, modules, round, env) {
+                // Somebody else may take a port between our look and the start.
+                Err(error)
+                    if error.details.iter().any(|line| line.contains("Address already in use"))
+                        && attempts.next().is_some() => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn serve_once(&self, mpm: &Module, modules: &Modules, round: &Round, env: &Env) -> Result<()> {
         let ports = [free_port()?, free_port()?];
-        let configuration = self.write_configuration(mpm, modules, ports)?;
+        let configuration = self.write_configuration(mpm, modules, round, ports)?;
         let output = std::fs::File::create(self.folder.join("logs/output")).map_err(Error::io(
             Kind::Install,
             "make",
@@ -272,7 +349,7 @@ impl<'a> Site<'a> {
             .output_to(output, twin)
             .start(Kind::Install)?;
         let result =
-            self.wait(&mut server, ports[0]).and_then(|()| self.fetch_pages(modules, ports));
+            self.wait(&mut server, ports[0]).and_then(|()| self.fetch(modules, round, ports));
         server.stop(Duration::from_secs(10));
         result.map_err(|error| {
             self.log().lines().map(|line| format!("| {line}")).fold(error, Error::detail)
@@ -294,11 +371,21 @@ impl<'a> Site<'a> {
         Err(Error::new(Kind::Install, "httpd does not listen within 20 seconds"))
     }
 
+    fn fetch(&self, modules: &Modules, round: &Round, ports: [u16; 2]) -> Result<()> {
+        if round.pages {
+            self.fetch_pages(modules, ports)?;
+        }
+        let Some(answer) = &round.application else { return Ok(()) };
+        let [plain, _] = ports;
+        let address = format!("http://localhost:{plain}{APPLICATION_AT}");
+        expect(&address, client(plain).http1_only(), Version::HTTP_11, answer)
+    }
+
     fn fetch_pages(&self, modules: &Modules, [plain, secure]: [u16; 2]) -> Result<()> {
         let address = format!("http://localhost:{plain}/");
-        expect_page(&address, client(plain).http1_only(), Version::HTTP_11)?;
+        expect(&address, client(plain).http1_only(), Version::HTTP_11, PAGE)?;
         if modules.has("http2") {
-            expect_page(&address, client(plain).http2_prior_knowledge(), Version::HTTP_2)?;
+            expect(&address, client(plain).http2_prior_knowledge(), Version::HTTP_2, PAGE)?;
         }
         if let Some(pem) = &self.certificate {
             let root = reqwest::Certificate::from_pem(pem).map_err(|source| {
@@ -307,7 +394,7 @@ impl<'a> Site<'a> {
             let address = format!("https://localhost:{secure}/");
             let client = client(secure).tls_certs_only([root]);
             let version = if modules.has("http2") { Version::HTTP_2 } else { Version::HTTP_11 };
-            expect_page(&address, client, version)?;
+            expect(&address, client, version, PAGE)?;
         }
         Ok(())
     }
@@ -328,20 +415,22 @@ fn client(port: u16) -> ClientBuilder {
         .resolve("localhost", SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
-fn expect_page(address: &str, client: ClientBuilder, version: Version) -> Result<()> {
+/// Fails unless that text is served there.
+fn expect(address: &str, client: ClientBuilder, version: Version, text: &str) -> Result<()> {
     let failed = |source: reqwest::Error| {
         Error::new(Kind::Install, format!("httpd does not serve {address} over {version:?}"))
             .caused_by(source)
     };
     let response = client.build().and_then(|client| client.get(address).send()).map_err(failed)?;
     let (status, found) = (response.status(), response.version());
-    let text = response.text().map_err(failed)?;
-    if status.is_success() && found == version && text == PAGE {
+    let body = response.text().map_err(failed)?;
+    if status == StatusCode::OK && found == version && body == text {
         return Ok(());
     }
+    let start = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     Err(Error::new(Kind::Install, format!("httpd serves {address} wrongly"))
-        .detail(format!("expected 200 over {version:?} and our page"))
-        .detail(format!("found    {status} over {found:?} and {} bytes", text.len())))
+        .detail(format!("expected 200 OK over {version:?}: {}", start(text)))
+        .detail(format!("found    {status} over {found:?}: {}", start(&body))))
 }
 
 /// A port that nobody listens on now.
@@ -358,3 +447,51 @@ fn loopback_works() -> std::io::Result<()> {
 }
 
 const PAGE: &str = "<!DOCTYPE html><title>mod_wsgi-httpd</title><p>served by a private httpd";
+
+/// Where the application is served.
+const APPLICATION_AT: &str = "/wsgi";
+
+const APPLICATION: &str = r#"import sys
+
+
+def application(environ, start_response):
+    body = ("served by Python %d.%d.%d\n" % sys.version_info[:3]).encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Level;
+
+    #[test]
+    fn a_python_without_a_library_runs_no_application() {
+        let folder = tempfile::tempdir().unwrap();
+        let python = |library: Option<&str>| Python {
+            executable: "/usr/bin/python3".into(),
+            prefix: "/usr".into(),
+            base_prefix: "/usr".into(),
+            stdlib: "/usr".into(),
+            version: "3.12.1".to_owned(),
+            include: "/usr".into(),
+            library_folder: Some(folder.path().to_owned()),
+            library: library.map(str::to_owned),
+        };
+        let report = Report::new(Level::Quiet, false, &Env::default());
+        let rounds = |library| rounds(Path::new("/usr"), Some(&python(library)), &report);
+        // Named, but in a package that is not installed.
+        for missing in [rounds(None), rounds(Some("libpython.so"))] {
+            assert!(missing.len() == 1 && missing[0].application.is_none(), "{missing:?}");
+        }
+        std::fs::write(folder.path().join("libpython.so"), "").unwrap();
+        set_mode(folder.path(), 0o700).unwrap();
+        let found = rounds(Some("libpython.so"));
+        let last = found.last().unwrap();
+        assert_eq!(last.application.as_deref(), Some("served by Python 3.12.1\n"));
+        // Nobody but root and its owner may pass that folder.
+        let is_root = rustix::process::geteuid().is_root();
+        assert_eq!((found.len(), last.keeps_user), (if is_root { 2 } else { 1 }, is_root));
+        assert!(found[0].pages);
+    }
+}

@@ -1,14 +1,22 @@
-//! The real httpd: built once for all of these tests, on a machine made to look
-//! as if it had neither a network nor a development package.
+//! The real httpd with its module: built once for all of these tests, on a
+//! machine made to look as if it had neither a network nor a development package.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use mod_wsgi_httpd::env::Env;
+use mod_wsgi_httpd::module::{self, Crates, Workspace};
+use mod_wsgi_httpd::place;
+use mod_wsgi_httpd::python::{self, Python};
+use mod_wsgi_httpd::report::{Level, Report};
+use mod_wsgi_httpd::stage::smoke;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -27,8 +35,8 @@ pub(crate) fn real() -> &'static Real {
     static REAL: OnceLock<Real> = OnceLock::new();
     REAL.get_or_init(|| {
         let folder = tempfile::Builder::new().prefix("real-").tempdir().unwrap();
-        // Archives and built libraries may come from an earlier run; httpd, APR
-        // and APR-util are always built anew.
+        // Archives and built libraries may come from an earlier run; httpd, APR,
+        // APR-util and the module are always built anew.
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let real = Real {
             base: folder.path().join("base"),
@@ -40,12 +48,24 @@ pub(crate) fn real() -> &'static Real {
         let vendor =
             ["vendor".as_ref(), real.vendor.as_os_str(), "--cache".as_ref(), fetched.as_os_str()];
         Outcome::of(tool().args(vendor).output().unwrap()).expect(0);
+        forget_module(&real.cache);
         let mut install = on_a_bare_machine(real.folder.path());
+        // The crates must come from the vendor folder, too.
+        install.env("CARGO_HOME", real.folder.path().join("cargo"));
         install.args(["install", "--offline", "--locked", "--vendor"]).arg(&real.vendor);
         install.arg("--cache").arg(&real.cache).arg("--prefix").arg(&real.base);
         Outcome::of(install.output().unwrap()).expect(0);
         real
     })
+}
+
+/// Makes the next install build the module anew.
+fn forget_module(cache: &Path) {
+    for name in crate::sandbox::names_in(&cache.join("builds")) {
+        if name.starts_with("mod_wsgi-") {
+            std::fs::remove_dir_all(cache.join("builds").join(name)).unwrap();
+        }
+    }
 }
 
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -126,13 +146,15 @@ fn a_bare_machine_without_a_network_builds_all_of_it() {
         .iter()
         .map(|part| part["name"].as_str().unwrap())
         .collect();
-    for name in
-        ["apr", "apr-util", "expat", "pcre2", "zlib", "openssl", "nghttp2", "brotli", "httpd"]
-    {
+    for name in [
+        "apr", "apr-util", "expat", "pcre2", "zlib", "openssl", "nghttp2", "brotli", "httpd",
+        "mod_wsgi",
+    ] {
         assert!(names.contains(&name), "{name} is not in {names:?}");
     }
     for part in record["components"].as_array().unwrap() {
-        assert_eq!(part["origin"], "vendor", "{part}");
+        let origin = if part["name"] == "mod_wsgi" { "built in" } else { "vendor" };
+        assert_eq!(part["origin"], origin, "{part}");
     }
     // No interface was up, so the page has to wait for the next test.
     let expected = if may_unshare() { "configuration" } else { "served" };
@@ -140,16 +162,22 @@ fn a_bare_machine_without_a_network_builds_all_of_it() {
 }
 
 /// The same bytes in another folder, at another time, with the machine's own
-/// headers in sight; and this time the pages are served.
+/// headers in sight and crates that cargo has kept; and this time the pages are
+/// served, and an application.
 #[test]
 fn an_ordinary_machine_builds_the_same_bytes_and_serves_pages() {
     let real = real();
     let folder = tempfile::tempdir().unwrap();
     let base = folder.path().join("base");
+    let archives = folder.path().join("archives");
+    output_of(command("cp").arg("-a").arg(&real.vendor).arg(&archives));
+    std::fs::remove_dir_all(archives.join("crates")).unwrap();
+    forget_module(&real.cache);
     let mut install = tool();
-    install.args(["install", "--offline", "--vendor"]).arg(&real.vendor);
+    install.args(["install", "--offline", "--vendor"]).arg(&archives);
     install.arg("--cache").arg(&real.cache).arg("--prefix").arg(&base);
-    Outcome::of(install.output().unwrap()).expect(0);
+    let outcome = Outcome::of(install.output().unwrap()).expect(0).says("Built mod_wsgi");
+    outcome.says("and a WSGI application").says("crates of mod_wsgi (cargo)");
     assert_eq!(record(&base)["check"], "served");
     let (here, there) = (manifest(&base), manifest(&real.base));
     let differing: Vec<&String> = here
@@ -191,6 +219,85 @@ fn every_file_resolves_inside_the_prefix_or_to_libc() {
         }
     }
     assert!(seen > 100, "only {seen} files");
+}
+
+/// Neither the folder of a build nor a home is of use to anybody else.
+#[test]
+fn the_module_names_no_place_of_its_build() {
+    for name in ["mod_wsgi.so", "mod_wsgi_python.so"] {
+        let bytes = std::fs::read(real().base.join("modules").join(name)).unwrap();
+        let places = ["mod_wsgi-httpd-work-", "/registry/src", "toolchains/", ".staging-"];
+        let home = std::env::var("CARGO_HOME").unwrap_or_else(|_| ".cargo/".to_owned());
+        for place in places.into_iter().chain([home.as_str()]) {
+            let names = bytes.windows(place.len()).any(|window| window == place.as_bytes());
+            assert!(!names, "{name} names {place}");
+        }
+    }
+}
+
+#[test]
+fn a_moved_prefix_serves_applications_with_its_own_files_alone() {
+    let place = Copy::new("a mövéd place");
+    let site = Site::new();
+    let script = site.write("app.wsgi", "import sys\ndef application(environ, start_response):\n    \
+        start_response('200 OK', [('Content-Type', 'text/plain')])\n    \
+        return [('%d.%d.%d ' % sys.version_info[:3]).encode(), environ['mod_wsgi.version'].__repr__().encode()]\n");
+    let text = format!(
+        "LoadModule wsgi_module modules/mod_wsgi.so\nWSGIScriptAlias /app \"{}\"\n",
+        script.display()
+    );
+    let httpd = || hiding(&real().base, &place.bin("httpd"));
+    let server = Server::start(httpd(), &site, &text);
+    let version = record(&place.base)["python"]["version"].as_str().unwrap().to_owned();
+    let page = server.page("/app");
+    assert!(page.starts_with(&format!("{version} (")), "{page}");
+    assert_eq!(server.page("/index.html"), PAGE);
+    drop(server);
+
+    // Its own configuration has the module, and does without.
+    let modules = output_of(httpd().arg("-M"));
+    assert!(modules.contains("wsgi_module"), "{modules}");
+    std::fs::remove_file(place.base.join("modules/mod_wsgi.so")).unwrap();
+    let modules = output_of(httpd().arg("-M"));
+    assert!(modules.contains("unixd_module") && !modules.contains("wsgi_module"), "{modules}");
+}
+
+/// Another Python than that of the other tests, which any user may run: root's
+/// server serves the application as somebody else.
+#[test]
+fn an_application_runs_in_the_python_of_the_system_as_another_user() {
+    let env = Env::of_process();
+    let usable =
+        |python: &Python| python.shared_library().is_some() && python.closed_to_others().is_none();
+    let Some(python) = python::find(Some("/usr/bin/python3"), &env)
+        .and_then(module::require_supported)
+        .ok()
+        .filter(usable)
+    else {
+        eprintln!("not tested: the system has no Python that the module is for");
+        return;
+    };
+    let place = Copy::new("base");
+    let work = place::Work::temporary().unwrap();
+    for folder in [place.folder.path(), work.path()] {
+        std::fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    }
+    let workspace =
+        Workspace::write(&work.path().join("module"), place.folder.path(), &env).unwrap();
+    let crates = Crates { folder: Some(real().vendor.join("crates")), offline: true };
+    workspace.bring_crates(&crates).unwrap();
+    let tree = place.base.join("current").canonicalize().unwrap();
+    let built = workspace.build(&python, &tree, Path::new("cc"), 2).unwrap();
+    for (library, name) in built.iter().zip(module::FILES) {
+        std::fs::copy(library, tree.join("modules").join(name)).unwrap();
+    }
+    let report = Report::new(Level::Quiet, false, &env);
+    let proof = smoke::serve(&tree, work.path(), Some(&python), &env, &report).unwrap();
+    assert_eq!(proof, smoke::Proof::Served);
+    let configuration = std::fs::read_to_string(work.path().join("site/httpd.conf")).unwrap();
+    for line in ["User nobody\n", "WSGIScriptAlias /wsgi "] {
+        assert!(configuration.contains(line), "{line}: {configuration}");
+    }
 }
 
 #[test]
@@ -374,7 +481,7 @@ fn a_real_release_is_pinned_by_its_signature() {
 
 /// A copy of the real base, for tests that change or move it.
 struct Copy {
-    _folder: TempDir,
+    folder: TempDir,
     base: PathBuf,
 }
 
@@ -383,7 +490,7 @@ impl Copy {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().join(name);
         output_of(command("cp").arg("-a").arg(&real().base).arg(&base));
-        Self { _folder: folder, base }
+        Self { folder, base }
     }
 
     fn bin(&self, name: &str) -> PathBuf {
@@ -422,8 +529,7 @@ struct Site {
 impl Site {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let open = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
-        std::fs::set_permissions(folder.path(), open).unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let site = Self { folder };
         std::fs::create_dir(site.folder.path().join("htdocs")).unwrap();
         site.write("htdocs/index.html", PAGE);

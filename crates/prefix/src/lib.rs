@@ -14,4 +14,4 @@ pub use base::{Base, LOCK_FILE, Links};
 pub use build_vars::{BuildVars, PLACEHOLDER};
 pub use error::{Error, Result};
 pub use manifest::{Difference, Entry, Kind, Manifest, hash_file, hash_reader};
-pub use record::{Component, Record};
+pub use record::{Component, Python, Record};

@@ -1,6 +1,6 @@
 //! The build record (`build.json`): what a tree was made of, and how.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,11 +27,23 @@ pub struct Record {
     pub features: Vec<String>,
     /// Where OpenSSL came from: `private`, `system` or `none`.
     pub tls: String,
+    /// The Python that `mod_wsgi.so` is for, if it was built.
+    pub python: Option<Python>,
     /// How far the closing check came: `served` (pages over each protocol) or
     /// `configuration` (every module loads; the machine has no loopback).
     pub check: String,
     /// The parts, in build order.
     pub components: Vec<Component>,
+}
+
+/// The Python that the module is for.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Python {
+    /// The interpreter.
+    pub executable: PathBuf,
+    /// For example `3.11.7`.
+    pub version: String,
 }
 
 /// One part of a tree.
