@@ -17,6 +17,7 @@ mod fetch;
 mod house;
 mod install;
 mod interrupted;
+mod module;
 mod pin;
 mod real;
 mod sandbox;
