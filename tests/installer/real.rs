@@ -239,9 +239,7 @@ fn the_module_names_no_place_of_its_build() {
 fn a_moved_prefix_serves_applications_with_its_own_files_alone() {
     let place = Copy::new("a mövéd place");
     let site = Site::new();
-    let script = site.write("app.wsgi", "import sys\ndef application(environ, start_response):\n    \
-        start_response('200 OK', [('Content-Type', 'text/plain')])\n    \
-        return [('%d.%d.%d ' % sys.version_info[:3]).encode(), environ['mod_wsgi.version'].__repr__().encode()]\n");
+    let script = site.write("app.wsgi", VERSIONS);
     let text = format!(
         "LoadModule wsgi_module modules/mod_wsgi.so\nWSGIScriptAlias /app \"{}\"\n",
         script.display()
@@ -260,6 +258,28 @@ fn a_moved_prefix_serves_applications_with_its_own_files_alone() {
     std::fs::remove_file(place.base.join("modules/mod_wsgi.so")).unwrap();
     let modules = output_of(httpd().arg("-M"));
     assert!(modules.contains("unixd_module") && !modules.contains("wsgi_module"), "{modules}");
+}
+
+/// Word by word, save the folder and the port.
+#[test]
+fn the_configuration_of_the_readme_serves_its_application() {
+    let place = Copy::new("base");
+    let site = Site::new();
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let block = |kind: &str| {
+        let (_, after) = readme.split_once(&format!("```{kind}\n")).unwrap();
+        after.split_once("```").unwrap().0
+    };
+    let port = free_port();
+    let text = block("apache").replace("/srv/app", site.folder.path().to_str().unwrap());
+    let configuration = site.write("httpd.conf", &text.replace("8080", &port.to_string()));
+    site.write("hello.wsgi", block("python"));
+    let mut httpd = command(place.bin("httpd"));
+    let child = httpd.arg("-f").arg(configuration).arg("-DFOREGROUND").spawn().unwrap();
+    let server = Server { child, port };
+    wait_for_port(port);
+    assert_eq!(server.page("/"), "Hello from Python\n");
 }
 
 /// Another Python than that of the other tests, which any user may run: root's
@@ -628,6 +648,17 @@ fn wait_for_port(port: u16) {
 }
 
 const PAGE: &str = "<!DOCTYPE html><title>real</title>\n";
+
+/// Answers with the versions of Python and of the module.
+const VERSIONS: &str = r#"
+import sys
+
+
+def application(environ, start_response):
+    body = "%d.%d.%d %r" % (*sys.version_info[:3], environ["mod_wsgi.version"])
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [body.encode()]
+"#;
 
 const APR_PROGRAM: &str = "#include <stdio.h>\n#include <apr_general.h>\n#include <apr_version.h>\n\
 int main(void) { apr_initialize(); printf(\"APR %s\\n\", apr_version_string()); apr_terminate(); return 0; }\n";
