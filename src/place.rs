@@ -54,7 +54,9 @@ pub fn place(prefix: Option<&Path>, python: Option<&str>, env: &Env) -> Result<P
     Ok(Place { base: Base::new(folders.data_dir()), python: None })
 }
 
-fn base_of_this_program() -> Option<Base> {
+/// The base folder that this very program is installed in.
+#[must_use]
+pub fn base_of_this_program() -> Option<Base> {
     let program = std::env::current_exe().ok()?;
     Base::around(program.parent()?.parent()?)
 }

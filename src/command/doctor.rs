@@ -80,7 +80,8 @@ pub(super) fn doctor(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
     if builds_module {
         findings.push(rust(env));
     }
-    findings.extend(python(args.place.python.as_deref(), builds_module, env, family));
+    let chosen = super::chosen_python(args);
+    findings.extend(python(chosen.as_deref(), builds_module, env, family));
     match context.place(&args.place) {
         Ok(place) => findings.push(base_folder(&place)),
         Err(error) => findings.push(Finding::new(State::Bad, "prefix", error.to_string())),

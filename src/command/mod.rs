@@ -131,8 +131,7 @@ impl Context<'_> {
     /// The Python that the module is built for: it needs one wherever the prefix
     /// lies.
     fn python(&self, args: &RequestArgs) -> Result<Python> {
-        let chosen = args.place.python.as_deref().or(args.python_of_last_time.as_deref());
-        python::find(chosen, self.env)
+        python::find(chosen_python(args).as_deref(), self.env)
             .map_err(|error| error.hint(format!("name one with --python; {}", module::WITHOUT)))
             .and_then(module::require_supported)
     }
@@ -194,6 +193,17 @@ impl Context<'_> {
         };
         Lock::read(&path).map(Some)
     }
+}
+
+/// The Python that is named, else that of the last install, which an installed
+/// program knows to have been its own.
+fn chosen_python(args: &RequestArgs) -> Option<String> {
+    let named = args.place.python.as_ref().or(args.python_of_last_time.as_ref());
+    named.cloned().or_else(|| {
+        let base = place::base_of_this_program().filter(|_| args.place.prefix.is_none())?;
+        let python = base.record().ok()?.python?;
+        Some(python.executable.to_string_lossy().into_owned())
+    })
 }
 
 /// What the command line says of the result, releases aside.

@@ -165,6 +165,24 @@ fn an_update_is_for_the_python_of_the_last_install() {
 }
 
 #[test]
+fn an_installed_program_is_for_the_python_that_it_was_installed_for() {
+    let workshop = Workshop::new();
+    let python = workshop.python("python3.13", "3.13.0");
+    workshop.run(&["install", "--python", "python3.13"]).expect(0);
+    let ours = workshop.sandbox.command(&["install"]);
+    let mut again = Command::new(workshop.sandbox.prefix().join("bin/mod_wsgi-httpd"));
+    again.args(ours.get_args()).env_clear().current_dir(workshop.sandbox.path(""));
+    for (name, value) in ours.get_envs() {
+        again.env(name, value.unwrap());
+    }
+    let outcome = Outcome::of(again.output().unwrap()).expect(0);
+    assert!(outcome.stdout.contains("nothing to do"), "{}", outcome.stdout);
+    // Where it was is all that it knows.
+    std::fs::remove_file(&python).unwrap();
+    Outcome::of(again.output().unwrap()).expect(2).says("bin/python3.13").says("--python");
+}
+
+#[test]
 fn without_the_feature_neither_rust_nor_a_python_is_needed() {
     let workshop = Workshop::new();
     workshop.program("cargo", "exit 1\n");
