@@ -1,5 +1,5 @@
 //! Tells the installer which target it was built for, and makes cargo rebuild
-//! it when an embedded recipe, patch or template or the module changes.
+//! it when an embedded recipe, patch, template or crate changes.
 
 #[expect(
     clippy::disallowed_methods,
@@ -7,10 +7,7 @@
 )]
 fn main() {
     println!("cargo:rustc-env=TARGET={}", std::env::var("TARGET").unwrap_or_default());
-    let module = ["cpython", "door", "engine", "httpd", "mod_wsgi", "pywsgi", "wsgi"];
-    let module = module.map(|name| format!("crates/{name}"));
-    let embedded = ["recipes", "patches", "templates", "Cargo.toml", "Cargo.lock"];
-    for folder in embedded.iter().copied().chain(module.iter().map(String::as_str)) {
-        println!("cargo:rerun-if-changed={folder}");
+    for embedded in ["recipes", "patches", "templates", "crates", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo:rerun-if-changed={embedded}");
     }
 }

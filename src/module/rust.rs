@@ -36,6 +36,8 @@ impl Rust {
     pub fn find(env: &Env) -> Result<Self> {
         let name = env.text("CARGO").unwrap_or_else(|| "cargo".to_owned());
         let cargo = env.find_program(&name).ok_or_else(|| missing(&name))?;
+        // It runs in another folder than this one.
+        let cargo = std::path::absolute(&cargo).map_err(Error::io(Kind::Module, "use", &cargo))?;
         let beside = cargo.with_file_name("rustc");
         let rustc = if beside.exists() { beside.as_os_str() } else { "rustc".as_ref() };
         let rustc = env.find_program(&rustc.to_string_lossy()).ok_or_else(|| missing("rustc"))?;
