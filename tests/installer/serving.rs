@@ -116,6 +116,18 @@ impl Site {
         Outcome::of(self.httpd().arg("-t").output().unwrap())
     }
 
+    /// Each case: directives that are refused, and words that are said then.
+    #[track_caller]
+    fn refuses<D: AsRef<str>>(&self, cases: impl IntoIterator<Item = (D, &'static str)>) {
+        for (directives, words) in cases {
+            let directives = directives.as_ref();
+            let outcome = self.check(directives);
+            assert_eq!(outcome.status, 1, "{directives}");
+            let said = outcome.stderr;
+            assert!(said.contains(words), "{directives}\n`{words}` is not in {said}");
+        }
+    }
+
     fn httpd(&self) -> Command {
         let mut httpd = command(base().join("bin/httpd"));
         for (name, _) in std::env::vars_os() {

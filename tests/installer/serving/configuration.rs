@@ -40,12 +40,7 @@ fn mistakes_are_told_in_these_words() {
             "WSGIPythonHome cannot occur within <VirtualHost> section",
         ),
     ];
-    for (directives, words) in cases {
-        let outcome = site.check(directives);
-        assert_ne!(outcome.status, 0, "{directives}");
-        let said = format!("{}{}", outcome.stdout, outcome.stderr);
-        assert!(said.contains(words), "{directives}\n`{words}` is not in {said}");
-    }
+    site.refuses(cases);
 }
 
 /// The original takes what is no number for 0.
