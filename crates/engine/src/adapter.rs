@@ -270,7 +270,7 @@ unsafe extern "C" fn write(
             let text = format!("write() argument must be bytes, not {}", data.type_name());
             return Err(raise(Kind::Type, &text));
         };
-        response.send(py, block, false)?;
+        response.send(py, block)?;
         if response.gone {
             return Err(raise(Kind::Os, "mod_wsgi client connection closed"));
         }

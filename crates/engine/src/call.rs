@@ -35,9 +35,17 @@ pub fn handle(call: &Call<'_>) -> Outcome {
             input: Input::new(call.exchange, call.body_length),
             response: Response::new(call.exchange),
         };
-        current::with_script(call.script.path.bytes(), || {
-            world.interpreter.attach(|py| work.serve(py))
-        })
+        let outcome = current::with_script(call.script.path.bytes(), || {
+            world.interpreter.attach(|py| {
+                world.drop_sent(py);
+                work.serve(py)
+            })
+        });
+        if let Some(last) = work.response.last.take() {
+            last.send(call.exchange);
+            world.drop_later(last.object);
+        }
+        outcome
     })
 }
 

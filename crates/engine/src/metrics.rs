@@ -74,7 +74,7 @@ impl Meter {
         if let Some(count) = slot_of(thread).and_then(|slot| counts().get(slot)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        if !MEASURING.load(Ordering::Relaxed) {
+        if !is_measuring() {
             return Self { thread, start: None };
         }
         let begun = Instant::now();
@@ -88,7 +88,7 @@ impl Meter {
     /// What was used until now, if anybody wants to know. Of a request that runs
     /// since before that, nothing but its time is known.
     pub(crate) fn used(&self) -> Option<Used> {
-        let waits = MEASURING.load(Ordering::Relaxed).then(take_waits)?;
+        let waits = is_measuring().then(take_waits)?;
         Some(match self.start {
             Some((begun, cpu)) => {
                 Used { cpu: Cpu::of_thread().since(cpu), waits, elapsed: Some(begun.elapsed()) }
@@ -132,6 +132,11 @@ pub(crate) struct Ended {
 pub(crate) fn measure() {
     measure_waits();
     MEASURING.store(true, Ordering::Relaxed);
+}
+
+/// Whether anybody wants to know what requests use.
+pub(crate) fn is_measuring() -> bool {
+    MEASURING.load(Ordering::Relaxed)
 }
 
 /// Remembers when the process started, how many threads serve, and whether

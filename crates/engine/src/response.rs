@@ -10,8 +10,9 @@ use door::{Exchange, List, Pair, Text};
 
 use crate::current;
 use crate::input::Traffic;
-use crate::types::{Kind, none, raise};
-use crate::world::World;
+use crate::metrics;
+use crate::types::{Kind, bytes_of, none, raise};
+use crate::world::{Kept, World};
 
 /// The answer of one request.
 pub(crate) struct Response {
@@ -25,8 +26,29 @@ pub(crate) struct Response {
     pub(crate) gone: bool,
     /// Blocks sent, their bytes, time spent sending.
     pub(crate) traffic: Traffic,
+    /// The last block, to be sent when the thread has left Python.
+    pub(crate) last: Option<LastBlock>,
     /// The world and the request's id, for events; both outlive the request.
     pub(crate) events: Option<(*const World, *mut ffi::PyObject)>,
+}
+
+/// A block that is sent by a thread which is not attached any more, and so need not
+/// wait for Python's lock after it.
+pub(crate) struct LastBlock {
+    /// What keeps the bytes.
+    pub(crate) object: Kept,
+    bytes: *const [u8],
+}
+
+impl LastBlock {
+    /// Sends it, with the end of the body.
+    pub(crate) fn send(&self, exchange: Exchange) {
+        if let Some(host) = current::host() {
+            // SAFETY: bytes never change, and are kept until after this. Whether the client
+            // is still there is nobody's business any more.
+            unsafe { (host.send)(exchange, Text::new(&*self.bytes), true) };
+        }
+    }
 }
 
 /// Status and headers, checked: all texts in one.
@@ -68,6 +90,7 @@ impl Response {
             allowed: None,
             gone: false,
             traffic: Traffic::default(),
+            last: None,
             events: None,
         }
     }
@@ -109,9 +132,25 @@ impl Response {
         tell.call(&[request_id, status, headers, exception]).map(drop)
     }
 
-    /// Sends a block, the head before the first one. The last one is not flushed when
-    /// no code runs after it and httpd would not change the head for knowing the end.
-    pub(crate) fn send(&mut self, py: Attached<'_>, block: &[u8], is_last: bool) -> Result<()> {
+    /// Takes the last block, after which no code of the application's runs. With the
+    /// length that was announced it is sent later, unflushed: httpd would not change
+    /// the head for knowing the end.
+    pub(crate) fn send_last(&mut self, py: Attached<'_>, block: &Object<'_>) -> Result<()> {
+        let bytes = bytes_of(block).unwrap_or_default();
+        self.require_head()?;
+        self.begin()?;
+        let is_whole = self.allowed == Some(bytes.len() as u64) && !bytes.is_empty();
+        if !is_whole || bytes.len() > LONGEST_LATER || metrics::is_measuring() {
+            self.send(py, bytes)?;
+            return self.finish();
+        }
+        self.traffic.add(bytes.len());
+        self.last = Some(LastBlock { object: Kept::new(block.again()), bytes });
+        Ok(())
+    }
+
+    /// Sends a block and flushes it, the head before the first one.
+    pub(crate) fn send(&mut self, py: Attached<'_>, block: &[u8]) -> Result<()> {
         if block.is_empty() {
             return Ok(());
         }
@@ -126,7 +165,6 @@ impl Response {
             }
             _ => block,
         };
-        let is_last = is_last && self.allowed == Some(length);
         self.allowed = self.allowed.map(|allowed| allowed.saturating_sub(length));
         if block.is_empty() || self.gone {
             return Ok(());
@@ -139,7 +177,7 @@ impl Response {
         // SAFETY: the host's own function; the block outlives the call.
         let status = py.detached(move || unsafe {
             let sent = sent;
-            (host.send)(exchange as Exchange, sent.0, is_last)
+            (host.send)(exchange as Exchange, sent.0, false)
         });
         self.traffic.time += begin.elapsed();
         self.gone |= status != 0;
@@ -225,3 +263,6 @@ impl Response {
 
 /// A text that crosses into a closure which runs detached, on this same thread.
 struct Send<'a>(Text<'a>);
+
+/// Bytes of a block that is kept until the interpreter's next request.
+const LONGEST_LATER: usize = 1024 * 1024;

@@ -26,7 +26,8 @@ pub(crate) fn call_application(
     let iterable = application.call(&[environ, &start_response])?;
     if let Some(block) = only_item(py, &iterable)? {
         // No code of the application's runs after it: these have no `close`.
-        return send(adapter, &block, true)?.finish();
+        check(&block)?;
+        return behind(adapter)?.send_last(py, &block);
     }
     let sent = send_all(py, world, &iterable, adapter);
     let held = Held::take();
@@ -73,19 +74,15 @@ fn behind<'a>(adapter: &Object<'_>) -> Result<Behind<'a, Response>> {
     unsafe { Handle::behind(adapter.raw(), "write() called after request completed") }
 }
 
-/// Sends a block: the response after it.
-fn send<'a>(
-    adapter: &Object<'_>,
-    block: &Object<'_>,
-    is_last: bool,
-) -> Result<Behind<'a, Response>> {
-    let Some(bytes) = bytes_of(block) else {
-        let text = format!("response iterable must yield bytes, not {}", block.type_name());
-        return Err(raise(Kind::Type, &text));
-    };
-    let mut response = behind(adapter)?;
-    response.send(block.py(), bytes, is_last)?;
-    Ok(response)
+/// Blocks are bytes (PEP 3333).
+fn check(block: &Object<'_>) -> Result<()> {
+    match bytes_of(block) {
+        Some(_) => Ok(()),
+        None => {
+            let text = format!("response iterable must yield bytes, not {}", block.type_name());
+            Err(raise(Kind::Type, &text))
+        }
+    }
 }
 
 fn send_all(
@@ -99,7 +96,10 @@ fn send_all(
     }
     let iterator = iterable.iterator()?;
     while let Some(item) = iterator.next()? {
-        if send(adapter, &item, false)?.gone {
+        check(&item)?;
+        let mut response = behind(adapter)?;
+        response.send(py, bytes_of(&item).unwrap_or_default())?;
+        if response.gone {
             // The client has gone: nobody wants the rest.
             return Ok(());
         }

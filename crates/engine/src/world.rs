@@ -41,6 +41,8 @@ pub(crate) struct World {
     idle_errors: Mutex<Vec<(Kept, Kept)>>,
     /// What is the same in every environ.
     constants: Kept,
+    /// Blocks that were sent by threads which were not attached any more.
+    sent: Mutex<Vec<Kept>>,
 }
 
 /// Objects that requests need: nothing is looked up by name then, and an
@@ -328,6 +330,7 @@ impl World {
                     keys: Mutex::default(),
                     idle_errors: Mutex::default(),
                     constants: Kept::new(make_constants(py, name, facts, &module)?),
+                    sent: Mutex::default(),
                 })
             };
             make().map_err(|Raised| {
@@ -413,6 +416,21 @@ impl World {
             idle.push((Kept::new(errors), Kept::new(lines)));
         }
         Ok(())
+    }
+
+    /// Drops an object when somebody is attached again.
+    pub(crate) fn drop_later(&self, object: Kept) {
+        if let Ok(mut sent) = self.sent.lock() {
+            sent.push(object);
+        }
+    }
+
+    /// Drops what was left for that.
+    pub(crate) fn drop_sent(&self, py: Attached<'_>) {
+        let sent = self.sent.lock().map(|mut sent| std::mem::take(&mut *sent));
+        for object in sent.unwrap_or_default() {
+            drop(object.take(py));
+        }
     }
 
     /// Adds what a script that decides about access is told of versions and places.
