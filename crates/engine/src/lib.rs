@@ -24,6 +24,7 @@ mod question;
 mod response;
 mod script;
 mod send;
+mod setup;
 mod template;
 mod tls;
 mod types;

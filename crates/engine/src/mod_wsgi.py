@@ -187,6 +187,7 @@ def _log_stack():
 def subscribe_signals(callback):
     # Signals are told to daemon processes alone.
     _log(_INFO, b"subscription to signals ignored outside of a daemon process")
+    _log_stack()
     return callback
 
 
