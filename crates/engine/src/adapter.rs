@@ -6,7 +6,7 @@ use cpython::{Attached, Object, Raised, Result, ffi};
 use crate::response::{Head, Response};
 use crate::tls;
 use crate::types::{
-    Behind, Handle, Kind, LAST, Methods, bytes_of, guarded, make_handle_type, none, raise,
+    Behind, Handle, Kind, LAST, Methods, bytes_of, guarded, make_handle_type, method, none, raise,
 };
 
 /// The type whose methods they are.
@@ -16,11 +16,11 @@ pub(crate) fn make_type(py: Attached<'_>) -> Result<Object<'_>> {
 
 /// The function `start_response` of an adapter.
 pub(crate) fn start_response_of<'py>(adapter: &Object<'py>) -> Result<Object<'py>> {
-    method(adapter, START_RESPONSE)
+    bound(adapter, START_RESPONSE)
 }
 
 /// A method without a search for its name.
-fn method<'py>(adapter: &Object<'py>, index: usize) -> Result<Object<'py>> {
+fn bound<'py>(adapter: &Object<'py>, index: usize) -> Result<Object<'py>> {
     let definition = std::ptr::from_ref(&METHODS.0[index]).cast_mut();
     // SAFETY: S3: a static definition; a new reference.
     unsafe {
@@ -39,24 +39,9 @@ static METHODS: Methods<5> = Methods([
         ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
         ml_doc: std::ptr::null(),
     },
-    ffi::PyMethodDef {
-        ml_name: c"write".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: write },
-        ml_flags: ffi::METH_O,
-        ml_doc: std::ptr::null(),
-    },
-    ffi::PyMethodDef {
-        ml_name: c"ssl_is_https".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: ssl_is_https },
-        ml_flags: ffi::METH_NOARGS,
-        ml_doc: std::ptr::null(),
-    },
-    ffi::PyMethodDef {
-        ml_name: c"ssl_var_lookup".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: ssl_var_lookup },
-        ml_flags: ffi::METH_O,
-        ml_doc: std::ptr::null(),
-    },
+    method(c"write", write, ffi::METH_O),
+    method(c"ssl_is_https", ssl_is_https, ffi::METH_NOARGS),
+    method(c"ssl_var_lookup", ssl_var_lookup, ffi::METH_O),
     LAST,
 ]);
 
@@ -85,7 +70,7 @@ unsafe extern "C" fn start_response(
         };
         start(py, &mut response, status, headers, exception)?;
         // SAFETY: S3: the object whose method runs.
-        method(&unsafe { Object::from_borrowed(py, object) }?, WRITE)
+        bound(&unsafe { Object::from_borrowed(py, object) }?, WRITE)
     })
 }
 

@@ -63,9 +63,7 @@ pub(crate) fn clear(py: Attached<'_>) {
 /// Logs the exception that a script did not catch, and clears it.
 pub(crate) fn log(py: Attached<'_>, world: &World, script: &[u8]) {
     let mut held = Held::take();
-    let parts = held.parts(py);
-    clear_failed(py, &parts);
-    let Ok([kind, value, trace]) = parts else { return };
+    let Ok([kind, value, trace]) = held.parts(py) else { return clear(py) };
     let script = String::from_utf8_lossy(script);
     let (shown, place, name) = (current::shown(), world.place(), name_of(py, &kind));
     // SAFETY: S3: both are live.
@@ -85,10 +83,9 @@ pub(crate) fn log(py: Attached<'_>, world: &World, script: &[u8]) {
 
 /// Logs the exception that is set, and clears it.
 pub(crate) fn print(py: Attached<'_>) {
-    let parts = Held::take().parts(py);
-    clear_failed(py, &parts);
-    if let Ok([kind, value, trace]) = parts {
-        log_parts(py, &kind, &value, &trace);
+    match Held::take().parts(py) {
+        Ok([kind, value, trace]) => log_parts(py, &kind, &value, &trace),
+        Err(Raised) => clear(py),
     }
 }
 
@@ -129,10 +126,4 @@ fn name_of(py: Attached<'_>, kind: &Object<'_>) -> String {
         clear(py);
         "Exception".to_owned()
     })
-}
-
-fn clear_failed<T>(py: Attached<'_>, result: &Result<T>) {
-    if result.is_err() {
-        clear(py);
-    }
 }

@@ -6,7 +6,7 @@ use cpython::{Attached, Object, Raised, Result, ffi};
 use door::{Process, Scoreboard, Worker};
 
 use crate::metrics::{self, figures};
-use crate::types::{LAST, Methods, bytes_of, guarded, none};
+use crate::types::{LAST, Methods, bytes_of, guarded, method, none};
 use crate::{current, environ, exception};
 
 /// Adds them to the module.
@@ -19,31 +19,16 @@ pub(crate) fn add_to(module: &Object<'_>) -> Result<()> {
 }
 
 static FUNCTIONS: Methods<9> = Methods([
-    function(c"_log", log, ffi::METH_VARARGS),
-    function(c"_log_exception", log_exception, ffi::METH_VARARGS),
-    function(c"_log_of_script", log_of_script, ffi::METH_VARARGS),
-    function(c"_measure", measure, ffi::METH_NOARGS),
-    function(c"_scoreboard", scoreboard, ffi::METH_NOARGS),
-    function(c"process_metrics", process_metrics, ffi::METH_NOARGS),
-    function(c"request_metrics", request_metrics, ffi::METH_NOARGS),
-    function(c"start_recording_metrics", start_recording_metrics, ffi::METH_NOARGS),
+    method(c"_log", log, ffi::METH_VARARGS),
+    method(c"_log_exception", log_exception, ffi::METH_VARARGS),
+    method(c"_log_of_script", log_of_script, ffi::METH_VARARGS),
+    method(c"_measure", measure, ffi::METH_NOARGS),
+    method(c"_scoreboard", scoreboard, ffi::METH_NOARGS),
+    method(c"process_metrics", process_metrics, ffi::METH_NOARGS),
+    method(c"request_metrics", request_metrics, ffi::METH_NOARGS),
+    method(c"start_recording_metrics", start_recording_metrics, ffi::METH_NOARGS),
     LAST,
 ]);
-
-type Function = unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject;
-
-const fn function(
-    name: &'static std::ffi::CStr,
-    function: Function,
-    flags: c_int,
-) -> ffi::PyMethodDef {
-    ffi::PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
-        ml_flags: flags,
-        ml_doc: std::ptr::null(),
-    }
-}
 
 /// `_log(level, text)`: text is bytes.
 unsafe extern "C" fn log(

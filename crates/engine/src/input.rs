@@ -9,7 +9,7 @@ use door::Exchange;
 
 use crate::current;
 use crate::types::{
-    Behind, Handle, Kind, LAST, Methods, bytes_of, guarded, make_handle_type, none, raise,
+    Behind, Handle, Kind, LAST, Methods, bytes_of, guarded, make_handle_type, method, none, raise,
 };
 
 /// The body of one request.
@@ -211,23 +211,12 @@ pub(crate) fn make_type(py: Attached<'_>) -> Result<Object<'_>> {
 }
 
 static METHODS: Methods<5> = Methods([
-    method(c"read", read),
-    method(c"readline", readline),
-    method(c"readlines", readlines),
-    method(c"close", close),
+    method(c"read", read, ffi::METH_VARARGS),
+    method(c"readline", readline, ffi::METH_VARARGS),
+    method(c"readlines", readlines, ffi::METH_VARARGS),
+    method(c"close", close, ffi::METH_VARARGS),
     LAST,
 ]);
-
-type Function = unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject;
-
-const fn method(name: &'static std::ffi::CStr, function: Function) -> ffi::PyMethodDef {
-    ffi::PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
-        ml_flags: ffi::METH_VARARGS,
-        ml_doc: std::ptr::null(),
-    }
-}
 
 /// The input behind an object, while its request runs.
 fn behind<'a>(object: *mut ffi::PyObject, expired: &str) -> Result<Behind<'a, Input>> {

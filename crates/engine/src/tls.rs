@@ -8,8 +8,8 @@ use door::{Exchange, Sink, Text};
 use crate::current;
 use crate::exception::clear;
 use crate::types::{
-    Handle, Kind, LAST, Methods, bytes_of, guarded, is_text, latin1_of, make_handle_type, none,
-    raise,
+    Handle, Kind, LAST, Methods, bytes_of, guarded, is_text, latin1_of, make_handle_type, method,
+    none, raise,
 };
 
 /// 1 if the connection is mod_ssl's.
@@ -51,18 +51,8 @@ pub(crate) fn make_type(py: Attached<'_>) -> Result<Object<'_>> {
 }
 
 static METHODS: Methods<3> = Methods([
-    ffi::PyMethodDef {
-        ml_name: c"is_https".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: asked },
-        ml_flags: ffi::METH_NOARGS,
-        ml_doc: std::ptr::null(),
-    },
-    ffi::PyMethodDef {
-        ml_name: c"var_lookup".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: looked_up },
-        ml_flags: ffi::METH_O,
-        ml_doc: std::ptr::null(),
-    },
+    method(c"is_https", asked, ffi::METH_NOARGS),
+    method(c"var_lookup", looked_up, ffi::METH_O),
     LAST,
 ]);
 

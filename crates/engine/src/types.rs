@@ -143,6 +143,24 @@ impl<const COUNT: usize> Methods<COUNT> {
     }
 }
 
+/// A function that Python calls with `self`, and an argument or a tuple of them.
+pub(crate) type Function =
+    unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject;
+
+/// A line of a method table.
+pub(crate) const fn method(
+    name: &'static CStr,
+    function: Function,
+    flags: c_int,
+) -> ffi::PyMethodDef {
+    ffi::PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+        ml_flags: flags,
+        ml_doc: std::ptr::null(),
+    }
+}
+
 /// The end of a method table.
 pub(crate) const LAST: ffi::PyMethodDef = ffi::PyMethodDef::zeroed();
 

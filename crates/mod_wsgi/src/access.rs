@@ -7,7 +7,7 @@ use std::ffi::c_int;
 use door::{Answer, Answers};
 use httpd::{Pool, Request, sys};
 
-use crate::config::DirectoryConfig;
+use crate::config::{DirectoryConfig, Script};
 use crate::question::{Asked, log};
 
 /// Registers the providers.
@@ -24,15 +24,20 @@ pub(crate) fn register(pool: Pool) {
     pool.register_provider(c"authz", c"wsgi-group", &raw const GROUPS);
 }
 
-fn config_of<'r>(request: Request<'r>) -> Option<&'r DirectoryConfig> {
-    request.directory_config(crate::index())
+/// A script of the folder, ready to be asked; none if it has none.
+fn asked<'r>(
+    request: Request<'r>,
+    script: fn(&DirectoryConfig) -> &Option<Script>,
+) -> Option<Asked<'r>> {
+    let config: &DirectoryConfig = request.directory_config(crate::index())?;
+    Some(Asked::about_access(request, script(config).as_ref()?, config))
 }
 
 /// `allow_access(environ, host)`.
 pub(crate) fn check_access(request: Request<'_>) -> c_int {
-    let Some(config) = config_of(request) else { return sys::DECLINED };
-    let Some(script) = &config.access_script else { return sys::DECLINED };
-    let asked = Asked::about_access(request, script, config);
+    let Some(asked) = asked(request, |config| &config.access_script) else {
+        return sys::DECLINED;
+    };
     let host = request.client_host().unwrap_or(request.client().0);
     let answer = asked.ask("allow_access", &[host], Answers::Flag, |_| {});
     match answer {
@@ -55,13 +60,10 @@ pub(crate) fn check_access(request: Request<'_>) -> c_int {
 
 /// `check_password(environ, user, password)`.
 pub(crate) fn check_password(request: Request<'_>, user: &[u8], password: &[u8]) -> c_int {
-    let Some((config, script)) =
-        config_of(request).and_then(|config| Some((config, config.user_script.as_ref()?)))
-    else {
+    let Some(asked) = asked(request, |config| &config.user_script) else {
         log(request, "WSGI0041: Location of WSGI user authentication script not provided.");
         return sys::AUTH_GENERAL_ERROR;
     };
-    let asked = Asked::about_access(request, script, config);
     let mut name = Vec::new();
     let answer = asked.ask("check_password", &[user, password], Answers::FlagOrText, |text| {
         name = text.to_vec();
@@ -96,13 +98,10 @@ pub(crate) fn realm_hash(
     user: &[u8],
     realm: &[u8],
 ) -> Result<Vec<u8>, c_int> {
-    let Some((config, script)) =
-        config_of(request).and_then(|config| Some((config, config.user_script.as_ref()?)))
-    else {
+    let Some(asked) = asked(request, |config| &config.user_script) else {
         log(request, "WSGI0044: Location of WSGI user authentication script not provided.");
         return Err(sys::AUTH_GENERAL_ERROR);
     };
-    let asked = Asked::about_access(request, script, config);
     let mut hash = Vec::new();
     let answer = asked.ask("get_realm_hash", &[user, realm], Answers::Bytes, |text| {
         hash = text.to_vec();
@@ -128,13 +127,10 @@ pub(crate) fn realm_hash(
 /// wsgi-group`.
 pub(crate) fn check_group(request: Request<'_>, wanted: &[String]) -> c_int {
     let (Some(user), _) = request.user() else { return sys::AUTHZ_DENIED_NO_USER };
-    let Some((config, script)) =
-        config_of(request).and_then(|config| Some((config, config.group_script.as_ref()?)))
-    else {
+    let Some(asked) = asked(request, |config| &config.group_script) else {
         log(request, "WSGI0058: Location of WSGI group authorization script not provided.");
         return sys::AUTHZ_DENIED;
     };
-    let asked = Asked::about_access(request, script, config);
     let (mut any, mut fits) = (false, false);
     let answer = asked.ask("groups_for_user", &[user], Answers::List, |group| {
         any = true;

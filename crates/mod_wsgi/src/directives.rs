@@ -92,8 +92,7 @@ const ALL: &[(&str, Apply)] = &[
         Ok(())
     }),
     ("WSGIDontWriteBytecode", |directive, _| {
-        python(directive)?.dont_write_bytecode = Some(flag(directive)?);
-        Ok(())
+        set_global(directive, |global| &mut global.python.dont_write_bytecode)
     }),
     ("WSGIPythonHashSeed", |directive, _| {
         // `random` is Python's own default: no seed at all.
@@ -112,8 +111,7 @@ const ALL: &[(&str, Apply)] = &[
         Ok(())
     }),
     ("WSGIPerInterpreterGIL", |directive, _| {
-        python(directive)?.options().per_interpreter_gil = Some(flag(directive)?);
-        Ok(())
+        set_global(directive, |global| &mut global.python.options().per_interpreter_gil)
     }),
     ("WSGIFreeThreading", |directive, _| {
         let python = python(directive)?;
@@ -125,20 +123,16 @@ const ALL: &[(&str, Apply)] = &[
         Ok(())
     }),
     ("WSGIDestroyInterpreter", |directive, _| {
-        python(directive)?.destroy_interpreter = Some(flag(directive)?);
-        Ok(())
+        set_global(directive, |global| &mut global.python.destroy_interpreter)
     }),
     ("WSGIRestrictStdin", |directive, _| {
-        python(directive)?.options().restrict_stdin = Some(flag(directive)?);
-        Ok(())
+        set_global(directive, |global| &mut global.python.options().restrict_stdin)
     }),
     ("WSGIRestrictStdout", |directive, _| {
-        python(directive)?.options().restrict_stdout = Some(flag(directive)?);
-        Ok(())
+        set_global(directive, |global| &mut global.python.options().restrict_stdout)
     }),
     ("WSGIRestrictSignal", |directive, _| {
-        python(directive)?.options().restrict_signal = Some(flag(directive)?);
-        Ok(())
+        set_global(directive, |global| &mut global.python.options().restrict_signal)
     }),
     ("WSGICaseSensitivity", |directive, _| {
         set_global(directive, |global| &mut global.case_sensitivity)

@@ -47,7 +47,6 @@ functions! {
     fn ap_walk_config(conftree: *mut ap_directive_t, parms: *mut cmd_parms, section_vector: *mut ap_conf_vector_t) -> *const c_char;
     fn ap_register_auth_provider(pool: *mut apr_pool_t, provider_group: *const c_char, provider_name: *const c_char, provider_version: *const c_char, provider: *const c_void, r#type: c_int) -> apr_status_t;
     fn ap_hook_check_access(pf: Option<unsafe extern "C" fn(*mut request_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int, r#type: c_int);
-    fn ap_getword_white(p: *mut apr_pool_t, line: *mut *const c_char) -> *mut c_char;
     fn ap_exists_scoreboard_image() -> c_int;
     fn ap_get_scoreboard_global() -> *mut global_score;
     fn ap_get_scoreboard_process(x: c_int) -> *mut process_score;
@@ -62,7 +61,6 @@ functions! {
     fn ap_add_cgi_vars(r: *mut request_rec);
     fn ap_setup_client_block(r: *mut request_rec, read_policy: c_int) -> c_int;
     fn ap_get_client_block(r: *mut request_rec, buffer: *mut c_char, bufsiz: apr_size_t) -> c_long;
-    fn ap_discard_request_body(r: *mut request_rec) -> c_int;
     fn ap_pass_brigade(filter: *mut ap_filter_t, bucket: *mut apr_bucket_brigade) -> apr_status_t;
     fn ap_set_content_type(r: *mut request_rec, ct: *const c_char);
     fn ap_set_content_length(r: *mut request_rec, length: apr_off_t);
@@ -73,7 +71,6 @@ functions! {
     fn ap_hook_child_init(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut server_rec)>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_pre_config(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_post_config(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t, *mut server_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
-    fn apr_palloc(p: *mut apr_pool_t, size: apr_size_t) -> *mut c_void;
     fn apr_pstrmemdup(p: *mut apr_pool_t, s: *const c_char, n: apr_size_t) -> *mut c_char;
     fn apr_pool_cleanup_register(p: *mut apr_pool_t, data: *const c_void, plain_cleanup: Option<unsafe extern "C" fn(*mut c_void) -> apr_status_t>, child_cleanup: Option<unsafe extern "C" fn(*mut c_void) -> apr_status_t>);
     fn apr_pool_cleanup_null(data: *mut c_void) -> apr_status_t;
@@ -90,7 +87,6 @@ functions! {
     fn apr_bucket_eos_create(list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
     fn apr_brigade_insert_file(bb: *mut apr_bucket_brigade, f: *mut apr_file_t, start: apr_off_t, len: apr_off_t, p: *mut apr_pool_t) -> *mut apr_bucket;
     fn apr_os_file_put(file: *mut *mut apr_file_t, thefile: *mut c_int, flags: i32, cont: *mut apr_pool_t) -> apr_status_t;
-    fn apr_strerror(statcode: apr_status_t, buf: *mut c_char, bufsize: apr_size_t) -> *mut c_char;
     fn apr_dynamic_fn_retrieve(szName: *const c_char) -> Option<unsafe extern "C" fn()>;
 }
 
@@ -122,17 +118,6 @@ unsafe extern "C" {
         level: c_int,
         status: apr_status_t,
         r: *const request_rec,
-        fmt: *const c_char,
-        ...
-    );
-    /// `http_log.h`
-    pub fn ap_log_cerror_(
-        file: *const c_char,
-        line: c_int,
-        module_index: c_int,
-        level: c_int,
-        status: apr_status_t,
-        c: *const conn_rec,
         fmt: *const c_char,
         ...
     );
