@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use httpd::sys;
 
 static AT_WORK: AtomicBool = AtomicBool::new(false);
+/// The thread that serves: `pthread_self` of it.
+static SERVING: AtomicUsize = AtomicUsize::new(0);
 static HANDLERS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 const SIGNALS: [c_int; 2] = [libc::SIGTERM, libc::SIGHUP];
 
@@ -33,6 +35,8 @@ pub(crate) fn watch() {
     if crate::python::asked_of_mpm(sys::AP_MPMQ_IS_THREADED) != 0 {
         return;
     }
+    // SAFETY: a number of this thread's own.
+    SERVING.store(unsafe { libc::pthread_self() } as usize, Ordering::Relaxed);
     for (signal, kept) in SIGNALS.into_iter().zip(&HANDLERS) {
         // SAFETY: records of plain numbers; the child has one thread so far.
         unsafe {
@@ -50,6 +54,15 @@ pub(crate) fn watch() {
 
 /// Does what a handler may: reads flags, and passes the signal on.
 extern "C" fn handle(signal: c_int) {
+    let serving = SERVING.load(Ordering::Relaxed) as libc::pthread_t;
+    // SAFETY: the thread that serves lives as long as the process. One that Python
+    // made may get the signal, and must not take Python down from within.
+    unsafe {
+        if libc::pthread_self() != serving {
+            libc::pthread_kill(serving, signal);
+            return;
+        }
+    }
     if AT_WORK.load(Ordering::Relaxed) {
         // SAFETY: httpd's own handler takes no more connections, and ends the child
         // after this one.

@@ -224,6 +224,8 @@ fn a_graceful_restart_lets_a_request_end() {
 fn a_server_that_served_nothing_ends_cleanly() {
     for mpm in ["event", "worker", "prefork"] {
         let mut instance = Instance::with_mpm(mpm, "");
+        // Before that httpd has no handler of its own.
+        instance.logs("resuming normal operations");
         let log = instance.stop();
         assert!(log.contains("caught SIGTERM, shutting down"), "{log}");
     }
