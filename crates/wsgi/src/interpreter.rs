@@ -1,9 +1,11 @@
 //! What holds for one interpreter: directives of the server, and those that a
 //! `<WSGIInterpreterOptions>` section narrows down to some groups.
 
+use serde::{Deserialize, Serialize};
+
 /// Directives of one scope. A value that is not given leaves the word to a
 /// scope that is less specific.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Options {
     /// `WSGIPythonPath`: folders separated by colons.
     pub path: Option<String>,
@@ -20,7 +22,7 @@ pub struct Options {
 }
 
 /// A scope: the server without selectors, or a section.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Section {
     /// `process-group=`; empty for embedded mode.
     pub process_group: Option<String>,

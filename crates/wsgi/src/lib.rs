@@ -15,6 +15,8 @@ pub mod group;
 pub mod head;
 pub mod interpreter;
 pub mod key;
+pub mod launch;
 pub mod options;
 pub mod proxy;
 pub mod reload;
+pub mod wire;

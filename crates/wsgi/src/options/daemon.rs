@@ -7,11 +7,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{decimal_seconds, flag, octal_mask, signed, whole};
 
 /// A group of daemon processes as configured (reference 2.1). A zero time means
 /// that the limit is off, unless said otherwise.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct DaemonOptions {
     /// The group's name, unique for the whole server.
     pub name: String,

@@ -1,0 +1,131 @@
+//! What httpd's processes and the supervisor know in common about a group of
+//! daemon processes: a few numbers in shared memory. Daemon processes
+//! themselves have no part in it.
+
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, Ordering};
+
+/// The shared numbers of one group.
+#[derive(Debug)]
+pub(crate) struct Board {
+    memory: NonNull<Group>,
+    processes: usize,
+}
+
+// SAFETY: atomic numbers.
+unsafe impl Send for Board {}
+// SAFETY: as above.
+unsafe impl Sync for Board {}
+
+/// What holds for all processes of the group.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// Processes that started before this time (microseconds since 1970) may hold a
+    /// script that has changed since.
+    pub(crate) fresh_since: AtomicI64,
+}
+
+/// One process of the group, whoever has the place at the moment.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Slot {
+    state: AtomicU32,
+    /// Its pid.
+    pub(crate) pid: AtomicI32,
+    /// When it was started, in microseconds since 1970.
+    pub(crate) started: AtomicI64,
+    /// Requests that httpd's processes have given it and that have not ended.
+    pub(crate) load: AtomicI32,
+    /// The last one that has died in this place, and how, as of `wait`.
+    pub(crate) dead_pid: AtomicI32,
+    /// See above; valid once `dead_pid` is the one asked for.
+    pub(crate) dead_status: AtomicI32,
+}
+
+/// How it stands with a place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub(crate) enum State {
+    /// A process starts: requests may wait for it.
+    Starting = 0,
+    /// A process serves.
+    Ready = 1,
+    /// Starting it has failed, and is tried again later: nobody should wait.
+    Failing = 2,
+    /// It cannot be started; the log has said why.
+    Broken = 3,
+}
+
+impl Board {
+    /// Numbers for so many processes, all of them starting; shared with the processes
+    /// that are forked from now on.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub(crate) fn new(processes: usize) -> std::io::Result<Self> {
+        // SAFETY: a mapping of its own, which is zero: a valid state of all numbers.
+        let memory = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                size(processes),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        match NonNull::new(memory.cast()) {
+            Some(memory) if memory.as_ptr().cast() != libc::MAP_FAILED => {
+                Ok(Self { memory, processes })
+            }
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    }
+
+    /// What holds for all.
+    pub(crate) fn group(&self) -> &Group {
+        // SAFETY: mapped for as long as this lives.
+        unsafe { self.memory.as_ref() }
+    }
+
+    /// The places of the processes.
+    pub(crate) fn slots(&self) -> &[Slot] {
+        // SAFETY: `new` made room for so many behind the group.
+        unsafe {
+            let first = self.memory.as_ptr().add(1).cast::<Slot>();
+            std::slice::from_raw_parts(first, self.processes)
+        }
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        // SAFETY: the mapping of `new`, in this process.
+        unsafe { libc::munmap(self.memory.as_ptr().cast(), size(self.processes)) };
+    }
+}
+
+impl Slot {
+    /// How it stands.
+    pub(crate) fn state(&self) -> State {
+        match self.state.load(Ordering::Acquire) {
+            0 => State::Starting,
+            1 => State::Ready,
+            2 => State::Failing,
+            _ => State::Broken,
+        }
+    }
+
+    /// Says how it stands.
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u32, Ordering::Release);
+    }
+}
+
+const fn size(processes: usize) -> usize {
+    size_of::<Group>() + processes * size_of::<Slot>()
+}
+
+// The slots lie behind the group.
+const _: () = assert!(size_of::<Group>().is_multiple_of(align_of::<Slot>()));
