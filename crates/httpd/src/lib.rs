@@ -17,6 +17,7 @@ pub mod scoreboard;
 pub mod sys;
 mod table;
 pub mod tls;
+mod transfer;
 
 pub use config::{
     Command, Directive, Scope, Server, is_configured, is_defined, setting_text, words,
@@ -27,3 +28,4 @@ pub use pool::Pool;
 pub use regex::Regex;
 pub use request::{ClientGone, Request};
 pub use table::{Table, text};
+pub use transfer::{BodyError, Read, Then};

@@ -36,7 +36,7 @@ impl<'r> Request<'r> {
         self.raw.as_ptr()
     }
 
-    fn record(self) -> &'r sys::request_rec {
+    pub(crate) fn record(self) -> &'r sys::request_rec {
         // SAFETY: S1; what httpd changes in it meanwhile is read anew each time.
         unsafe { self.raw.as_ref() }
     }
@@ -534,7 +534,10 @@ impl<'r> Request<'r> {
         unsafe { (*self.record().connection).keepalive = 1 };
     }
 
-    fn pass(self, fill: impl FnOnce(*mut sys::apr_bucket_brigade)) -> Result<(), ClientGone> {
+    pub(crate) fn pass(
+        self,
+        fill: impl FnOnce(*mut sys::apr_bucket_brigade),
+    ) -> Result<(), ClientGone> {
         let record = self.record();
         // SAFETY: S1.
         if unsafe { (*record.connection).aborted } != 0 {
@@ -582,7 +585,10 @@ impl<'r> Request<'r> {
 
 /// `APR_BRIGADE_INSERT_TAIL`: the brigade's head is a link of its own ring, seen
 /// as if it were a bucket.
-unsafe fn insert_last(brigade: *mut sys::apr_bucket_brigade, bucket: *mut sys::apr_bucket) {
+pub(crate) unsafe fn insert_last(
+    brigade: *mut sys::apr_bucket_brigade,
+    bucket: *mut sys::apr_bucket,
+) {
     let offset = std::mem::offset_of!(sys::apr_bucket_brigade, _list_next);
     let head = brigade.cast::<u8>().wrapping_add(offset).cast::<sys::apr_bucket>();
     // SAFETY: by our caller a live brigade, and a bucket in no other.

@@ -159,6 +159,10 @@ directory_config! {
     chunked_request: bool,
     /// `WSGIMapHEADToGET`.
     map_head: MapHead,
+    /// `WSGIErrorOverride`.
+    error_override: bool,
+    /// `WSGIIgnoreActivity`.
+    ignore_activity: bool,
     /// `WSGIEnableSendfile`.
     enable_sendfile: bool,
     /// `WSGIDispatchScript`.

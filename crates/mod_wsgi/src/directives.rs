@@ -152,13 +152,13 @@ const ALL: &[(&str, Apply)] = &[
     ("WSGIScriptReloading", |directive, section| {
         set_flag(directive, &mut section.script_reloading)
     }),
-    ("WSGIErrorOverride", check_flag),
+    ("WSGIErrorOverride", |directive, section| set_flag(directive, &mut section.error_override)),
     ("WSGIChunkedRequest", |directive, section| set_flag(directive, &mut section.chunked_request)),
     ("WSGIMapHEADToGET", |directive, section| {
         section.map_head = Some(options::MapHead::parse(one(directive)?)?);
         Ok(())
     }),
-    ("WSGIIgnoreActivity", check_flag),
+    ("WSGIIgnoreActivity", |directive, section| set_flag(directive, &mut section.ignore_activity)),
     ("WSGIEnableSendfile", |directive, section| set_flag(directive, &mut section.enable_sendfile)),
     ("WSGIPassApacheRequest", |directive, section| {
         set_flag(directive, &mut section.pass_apache_request)

@@ -8,7 +8,7 @@ use httpd::Request;
 use wsgi::environ::{collapse_slashes, is_credential, is_internal, variable_of_header};
 use wsgi::key::Key;
 use wsgi::options::MapHead;
-use wsgi::proxy;
+use wsgi::{proxy, wire};
 
 use crate::config::DirectoryConfig;
 use crate::names::Names;
@@ -75,6 +75,22 @@ impl<'r> Environ<'r> {
     /// As Python's side takes them.
     pub(crate) fn list(&self) -> List<'_, Variable<'r>> {
         List::new(&self.variables)
+    }
+
+    /// As frames to daemon processes have them.
+    pub(crate) fn wire(&self) -> impl ExactSizeIterator<Item = wire::Variable<'_>> {
+        let variables = self.variables.iter();
+        variables.map(|variable| (variable.key, variable.name.bytes(), variable.value.bytes()))
+    }
+
+    /// Paths as a process sees them whose root is that folder.
+    pub(crate) fn change_root(&mut self, root: &str) {
+        for variable in &mut self.variables {
+            let is_path = Key::of_number(variable.key).is_some_and(Key::is_path);
+            if is_path && let Some(path) = below(root, variable.value.bytes()) {
+                variable.value = Text::new(path);
+            }
+        }
     }
 
     /// A variable more, in the place of one of that name.
@@ -235,6 +251,12 @@ impl<'r> Environ<'r> {
             self.add_named(self.request.lend(&name), self.request.lend(&value));
         }
     }
+}
+
+/// A path below a folder, as seen from there.
+pub(crate) fn below<'p>(root: &str, path: &'p [u8]) -> Option<&'p [u8]> {
+    let path = path.strip_prefix(root.trim_end_matches('/').as_bytes())?;
+    path.starts_with(b"/").then_some(path)
 }
 
 /// The id of this process, as text.

@@ -67,7 +67,7 @@ unsafe extern "C" fn start(
 }
 
 /// Sets a header, those that httpd has a mind of its own about in its way.
-fn add_header(request: Request<'_>, name: &[u8], value: &[u8]) {
+pub(crate) fn add_header(request: Request<'_>, name: &[u8], value: &[u8]) {
     if name.eq_ignore_ascii_case(b"content-type") {
         request.set_content_type(value);
     } else if name.eq_ignore_ascii_case(b"content-length") {
@@ -114,20 +114,25 @@ unsafe extern "C" fn send_file(
 
 unsafe extern "C" fn log(exchange: Exchange, level: LogLevel, text: Text<'_>) {
     enter("a log line", || {
-        let level = match level {
-            ..=sys::APLOG_CRIT => Level::Critical,
-            sys::APLOG_ERR => Level::Error,
-            sys::APLOG_WARNING => Level::Warning,
-            sys::APLOG_NOTICE => Level::Notice,
-            sys::APLOG_INFO => Level::Info,
-            _ => Level::Debug,
-        };
+        let level = level_of(level);
         let text = String::from_utf8_lossy(text.bytes());
         match request_of(exchange) {
             Some(request) => request.log(crate::index(), level, &text),
             None => httpd::log_to_main(crate::index(), level, &text),
         }
     });
+}
+
+/// A level by its number.
+pub(crate) fn level_of(number: LogLevel) -> Level {
+    match number {
+        ..=sys::APLOG_CRIT => Level::Critical,
+        sys::APLOG_ERR => Level::Error,
+        sys::APLOG_WARNING => Level::Warning,
+        sys::APLOG_NOTICE => Level::Notice,
+        sys::APLOG_INFO => Level::Info,
+        _ => Level::Debug,
+    }
 }
 
 unsafe extern "C" fn is_https(exchange: Exchange) -> bool {

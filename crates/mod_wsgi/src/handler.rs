@@ -7,6 +7,7 @@ use httpd::{Request, sys};
 use wsgi::group;
 
 use crate::config::{DirectoryConfig, Script, ServerConfig};
+use crate::daemon::{self, Group, Target};
 use crate::dispatch::Choice;
 use crate::environ::Environ;
 use crate::exchange::exchange_of;
@@ -53,6 +54,19 @@ fn serve(
         Environ::of_application(request, pass.unwrap_or(false), config, &names, handler_script)
     };
     let place = Place::of(request, config, alias, &names, environ)?;
+    let (path, time) = match handler {
+        Some(handler) => (handler.path.as_bytes(), time_of(&handler.path)),
+        None => (request.filename(), request.file().1),
+    };
+    if let Some(group) = place.group {
+        let target = Target {
+            script: path,
+            script_time: time,
+            application_group: &place.application_group,
+            callable: &place.callable,
+        };
+        return daemon::serve(request, config, group, target, environ());
+    }
     let Some(guest) = python::guest() else {
         log(
             request,
@@ -61,10 +75,6 @@ fn serve(
         return Err(sys::HTTP_INTERNAL_SERVER_ERROR);
     };
     let environ = environ();
-    let (path, time) = match handler {
-        Some(handler) => (handler.path.as_bytes(), time_of(&handler.path)),
-        None => (request.filename(), request.file().1),
-    };
     let call = Call {
         exchange: exchange_of(request),
         environ: environ.list(),
@@ -101,6 +111,8 @@ fn serve(
 
 /// Where an application runs, and what is called there.
 struct Place {
+    /// The group of daemon processes; none for httpd's own.
+    group: Option<&'static Group>,
     application_group: Vec<u8>,
     callable: Vec<u8>,
 }
@@ -127,8 +139,9 @@ impl Place {
             of_alias(|alias| &alias.process_group).or(config.process_group.as_deref()),
             |text| group::process_group(text, names),
         );
-        check_group(request, config, &String::from_utf8_lossy(&process_group))?;
+        let group = find_group(request, config, &String::from_utf8_lossy(&process_group))?;
         Ok(Self {
+            group,
             application_group: expanded(
                 chosen.application_group,
                 of_alias(|alias| &alias.application_group).or(config.application_group.as_deref()),
@@ -165,12 +178,12 @@ pub(crate) fn time_of(path: &str) -> i64 {
         .map_or(-1, |metadata| metadata.mtime() * 1_000_000 + metadata.mtime_nsec() / 1000)
 }
 
-/// Whether the process group may be used here.
-fn check_group(
+/// The process group, if it may be used here; none for httpd's own processes.
+fn find_group(
     request: Request<'_>,
     config: &DirectoryConfig,
     process_group: &str,
-) -> Result<(), c_int> {
+) -> Result<Option<&'static Group>, c_int> {
     let is_it = |name: &String| {
         let name = if name == "%{GLOBAL}" { "" } else { name };
         name.eq_ignore_ascii_case(process_group)
@@ -185,15 +198,27 @@ fn check_group(
         ));
     }
     if !process_group.is_empty() {
-        return refuse(&format!(
-            "WSGI0150: No WSGI daemon process called '{process_group}' can serve: daemon processes are not there yet."
-        ));
+        let Some(group) = daemon::find(process_group) else {
+            return refuse(&format!(
+                "WSGI0150: No WSGI daemon process called '{process_group}' has been configured."
+            ));
+        };
+        let is_ours = group
+            .host
+            .as_deref()
+            .is_none_or(|host| host.as_bytes().eq_ignore_ascii_case(request.configured_name()));
+        if !is_ours {
+            return refuse(&format!(
+                "WSGI0152: Daemon process called '{process_group}' cannot be accessed by this WSGI application."
+            ));
+        }
+        return Ok(Some(group));
     }
     let server: Option<&ServerConfig> = request.server_config(crate::index());
     if server.and_then(|server| server.global.restrict_embedded).unwrap_or(false) {
         return refuse("WSGI0143: Embedded mode of mod_wsgi disabled by runtime configuration.");
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Whether the script may be run at all.

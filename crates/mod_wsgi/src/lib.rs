@@ -8,6 +8,7 @@
 
 mod access;
 mod config;
+mod daemon;
 mod directives;
 mod dispatch;
 mod environ;

@@ -3,10 +3,11 @@
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use super::structs::{
-    ap_conf_vector_t, ap_directive_t, ap_filter_t, ap_regex_t, ap_regmatch_t, apr_array_header_t,
-    apr_bucket, apr_bucket_alloc_t, apr_bucket_brigade, apr_file_t, apr_off_t, apr_pool_t,
-    apr_size_t, apr_status_t, apr_table_t, cmd_parms, conn_rec, global_score, process_score,
-    request_rec, server_rec, worker_score,
+    ap_conf_vector_t, ap_directive_t, ap_filter_t, ap_input_mode_t, ap_regex_t, ap_regmatch_t,
+    apr_array_header_t, apr_bucket, apr_bucket_alloc_t, apr_bucket_brigade, apr_bucket_type_t,
+    apr_file_t, apr_off_t, apr_os_sock_t, apr_pool_t, apr_read_type_e, apr_size_t, apr_socket_t,
+    apr_status_t, apr_table_t, cmd_parms, conn_rec, global_score, process_score, request_rec,
+    server_rec, worker_score,
 };
 
 /// Declares functions, and the same as text for the C compiler.
@@ -60,6 +61,9 @@ functions! {
     fn ap_add_common_vars(r: *mut request_rec);
     fn ap_add_cgi_vars(r: *mut request_rec);
     fn ap_setup_client_block(r: *mut request_rec, read_policy: c_int) -> c_int;
+    fn ap_get_brigade(filter: *mut ap_filter_t, bucket: *mut apr_bucket_brigade, mode: ap_input_mode_t, block: apr_read_type_e, readbytes: apr_off_t) -> apr_status_t;
+    fn ap_get_conn_socket(c: *mut conn_rec) -> *mut apr_socket_t;
+    fn ap_internal_redirect(new_uri: *const c_char, r: *mut request_rec);
     fn ap_get_client_block(r: *mut request_rec, buffer: *mut c_char, bufsiz: apr_size_t) -> c_long;
     fn ap_pass_brigade(filter: *mut ap_filter_t, bucket: *mut apr_bucket_brigade) -> apr_status_t;
     fn ap_set_content_type(r: *mut request_rec, ct: *const c_char);
@@ -87,12 +91,15 @@ functions! {
     fn apr_bucket_eos_create(list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
     fn apr_brigade_insert_file(bb: *mut apr_bucket_brigade, f: *mut apr_file_t, start: apr_off_t, len: apr_off_t, p: *mut apr_pool_t) -> *mut apr_bucket;
     fn apr_os_file_put(file: *mut *mut apr_file_t, thefile: *mut c_int, flags: i32, cont: *mut apr_pool_t) -> apr_status_t;
+    fn apr_os_sock_get(thesock: *mut apr_os_sock_t, sock: *mut apr_socket_t) -> apr_status_t;
     fn apr_dynamic_fn_retrieve(szName: *const c_char) -> Option<unsafe extern "C" fn()>;
 }
 
 unsafe extern "C" {
     /// `http_main.h`: the main server.
     pub static ap_server_conf: *mut server_rec;
+    /// `apr_buckets.h`: the kind of bucket that ends a body.
+    pub static apr_bucket_type_eos: apr_bucket_type_t;
     /// `util_cfgtree.h`: the configuration as it was read.
     pub static ap_conftree: *mut ap_directive_t;
 }

@@ -52,7 +52,7 @@ macro_rules! opaque {
 opaque! {
     apr_pool_t apr_table_t apr_bucket_alloc_t apr_file_t apr_hash_t apr_thread_mutex_t
     ap_conf_vector_t ap_method_list_t ap_configfile_t server_addr_rec
-    htaccess_result apr_thread_t ap_regex_t
+    htaccess_result apr_thread_t ap_regex_t apr_socket_t
 }
 
 #[allow(non_camel_case_types, missing_docs, reason = "APR's")]
@@ -65,6 +65,12 @@ pub type apr_off_t = i64;
 pub type apr_size_t = usize;
 #[allow(non_camel_case_types, missing_docs, reason = "APR's")]
 pub type apr_port_t = u16;
+#[allow(non_camel_case_types, missing_docs, reason = "APR's")]
+pub type apr_os_sock_t = c_int;
+#[allow(non_camel_case_types, missing_docs, reason = "APR's")]
+pub type apr_read_type_e = c_uint;
+#[allow(non_camel_case_types, missing_docs, reason = "httpd's")]
+pub type ap_input_mode_t = c_uint;
 
 structs! {
     /// `http_config.h`: what a module shows to httpd.
@@ -188,6 +194,8 @@ structs! {
         keepalives: c_int,
         log: *const ap_logconf,
         log_id: *const c_char,
+        current_thread: *mut apr_thread_t,
+        master: *mut conn_rec,
     }
 
     /// `apr_network_io.h`: an address.
@@ -321,7 +329,7 @@ structs! {
     /// `util_filter.h`: a kind of filter.
     prefix ap_filter_rec_t {
         name: *const c_char,
-        filter_func: *const c_void,
+        filter_func: Option<unsafe extern "C" fn(*mut ap_filter_t, *mut apr_bucket_brigade) -> apr_status_t>,
         filter_init_func: *const c_void,
         next: *mut ap_filter_rec_t,
         providers: *mut c_void,
@@ -484,6 +492,17 @@ constants! {
     APR_NOFILE: c_int = 0;
     APR_DIR: c_int = 2;
     APR_SUCCESS: c_int = 0;
+    APR_EAGAIN: c_int = 11;
+    APR_TIMEUP: c_int = 70_007;
+    AP_MODE_READBYTES: ap_input_mode_t = 0;
+    APR_BLOCK_READ: apr_read_type_e = 0;
+    APR_NONBLOCK_READ: apr_read_type_e = 1;
+    M_GET: c_int = 0;
+    HTTP_BAD_REQUEST: c_int = 400;
+    HTTP_REQUEST_TIME_OUT: c_int = 408;
+    HTTP_BAD_GATEWAY: c_int = 502;
+    HTTP_SERVICE_UNAVAILABLE: c_int = 503;
+    HTTP_GATEWAY_TIME_OUT: c_int = 504;
     AP_SQ_MAIN_STATE: c_int = 0;
     AP_SQ_MS_CREATE_CONFIG: c_int = 4;
     AP_SIG_GRACEFUL: c_int = 10;

@@ -24,6 +24,9 @@ pub(crate) struct Group {
     /// Processes that started before this time (microseconds since 1970) may hold a
     /// script that has changed since.
     pub(crate) fresh_since: AtomicI64,
+    /// Requests whose body a thread may have to wait for.
+    pub(crate) waiting_for_clients: AtomicI32,
+    _reserved: AtomicI32,
 }
 
 /// One process of the group, whoever has the place at the moment.
@@ -75,7 +78,7 @@ impl Board {
                 0,
             )
         };
-        match NonNull::new(memory.cast()) {
+        match NonNull::new(memory.cast::<Group>()) {
             Some(memory) if memory.as_ptr().cast() != libc::MAP_FAILED => {
                 Ok(Self { memory, processes })
             }

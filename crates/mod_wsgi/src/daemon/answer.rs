@@ -1,0 +1,312 @@
+//! The answer of a daemon process on its way to the client. What the client takes
+//! slowly is collected in a file, so that the process's thread is free as soon as
+//! its application has done its part.
+
+use std::ffi::c_int;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use door::{BROKEN_OFF, DONE, NO_CALLABLE};
+use httpd::{Request, Then, sys};
+use wsgi::wire;
+
+use super::Group;
+use super::reader::{Lost, wait};
+use super::relay::{End, Stop};
+use crate::config::DirectoryConfig;
+use crate::exchange::add_header;
+use crate::question::log;
+
+/// The answer to one request.
+pub(crate) struct Answer<'r> {
+    request: Request<'r>,
+    config: &'r DirectoryConfig,
+    group: &'r Group,
+    has_begun: bool,
+    /// Its body is not for the client: another page takes its place.
+    instead: Option<Instead>,
+    /// Whether nothing but httpd's own filters is between here and the socket, so that
+    /// what is written never waits for the client unless it is told to.
+    is_plain: bool,
+    /// Bytes passed on since they were last sent away.
+    unsent: usize,
+    /// What the client has yet to take.
+    held: Option<Held>,
+}
+
+enum Instead {
+    /// The page at that path.
+    Page(Vec<u8>),
+    /// httpd's page for that status.
+    Status(c_int),
+}
+
+/// Bytes that wait in a file.
+struct Held {
+    file: File,
+    /// Start of those that were not passed on yet.
+    start: u64,
+    end: u64,
+}
+
+impl<'r> Answer<'r> {
+    pub(crate) fn new(request: Request<'r>, config: &'r DirectoryConfig, group: &'r Group) -> Self {
+        Self {
+            request,
+            config,
+            group,
+            has_begun: false,
+            instead: None,
+            is_plain: false,
+            unsent: 0,
+            held: None,
+        }
+    }
+
+    /// Whether the client has been told anything.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Status and headers.
+    pub(crate) fn begin(&mut self, payload: &[u8]) -> Result<(), Stop> {
+        let longest = usize::try_from(self.group.options.header_buffer_size).unwrap_or(usize::MAX);
+        let mut headers = Vec::new();
+        let read = wire::head::read(payload, |name, value| headers.push((name, value)));
+        let (code, status) = read.map_err(|wire::Malformed| Stop::Lost(Lost::Malformed))?;
+        let name = &self.group.options.name;
+        if headers.iter().any(|(name, value)| name.len() + value.len() + 4 > longest) {
+            log(
+                self.request,
+                &format!("WSGI0144: Response header line too long from daemon process '{name}'."),
+            );
+            return Err(Stop::Status(sys::HTTP_INTERNAL_SERVER_ERROR));
+        }
+        if self.config.error_override.unwrap_or(false) && code >= 400 {
+            for (name, value) in headers {
+                if name.eq_ignore_ascii_case(b"www-authenticate") {
+                    add_header(self.request, name, value);
+                }
+            }
+            self.instead = Some(Instead::Status(code.into()));
+            return Ok(());
+        }
+        let location = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"location"));
+        if let Some((_, path)) = location
+            && code == 200
+            && path.starts_with(b"/")
+        {
+            self.instead = Some(Instead::Page(path.to_vec()));
+            return Ok(());
+        }
+        self.request.set_status(code, status);
+        for (name, value) in headers {
+            add_header(self.request, name, value);
+        }
+        self.is_plain = self.request.writes_without_waiting();
+        self.has_begun = true;
+        Ok(())
+    }
+
+    /// Some of the body.
+    pub(crate) fn give(&mut self, bytes: &[u8], is_last: bool) -> Result<(), Stop> {
+        if self.instead.is_some() {
+            return Ok(());
+        }
+        if !self.has_begun {
+            return Err(Stop::Lost(Lost::Malformed));
+        }
+        if let Some(held) = &mut self.held {
+            held.add(bytes).map_err(|error| self.not_held(&error))?;
+            return if is_last { self.pass_held(Then::End) } else { Ok(()) };
+        }
+        let then = match is_last {
+            false => Then::More,
+            // A filter that sees the end at once may do without its work.
+            true if self.request.has_content_filter() => Then::Flush,
+            true => Then::End,
+        };
+        self.request.pass_bytes(bytes, then)?;
+        self.unsent += bytes.len();
+        if is_last {
+            return Ok(());
+        }
+        let is_much = self.unsent > if self.is_plain { 0 } else { MUCH };
+        if self.is_clogged() || !self.is_plain && is_much {
+            self.held = Some(Held::new().map_err(|error| self.not_held(&error))?);
+        } else if self.unsent as u64 >= self.group.options.response_buffer_size {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// A part of a file.
+    pub(crate) fn give_file(
+        &mut self,
+        file: OwnedFd,
+        (start, length): (u64, u64),
+    ) -> Result<(), Stop> {
+        if self.instead.is_some() {
+            return Ok(());
+        }
+        let file = File::from(file);
+        let is_there = file.metadata().is_ok_and(|metadata| {
+            metadata.is_file() && start.checked_add(length).is_some_and(|end| end <= metadata.len())
+        });
+        if !self.has_begun || !is_there {
+            return Err(Stop::Lost(Lost::Malformed));
+        }
+        self.pass_held(Then::More)?;
+        let part = |number: u64| i64::try_from(number).map_err(|_| Stop::Lost(Lost::Malformed));
+        let sendfile = self.config.enable_sendfile.unwrap_or(false);
+        self.request.pass_file(file, part(start)?, part(length)?, sendfile, Then::More)?;
+        Ok(())
+    }
+
+    /// The end, by the application's outcome.
+    pub(crate) fn end(&mut self, outcome: c_int) -> Result<End, Stop> {
+        match self.instead.take() {
+            Some(Instead::Page(path)) if outcome == DONE => return Ok(End::Redirect(path)),
+            Some(Instead::Status(status)) => return Ok(End::Status(status)),
+            _ => {}
+        }
+        if !self.has_begun {
+            let status = match outcome {
+                NO_CALLABLE => sys::HTTP_NOT_FOUND,
+                _ => sys::HTTP_INTERNAL_SERVER_ERROR,
+            };
+            return Ok(End::Status(status));
+        }
+        self.pass_held(Then::More)?;
+        if outcome == BROKEN_OFF || outcome != DONE {
+            self.request.break_off();
+        }
+        Ok(End::Status(sys::OK))
+    }
+
+    /// Before the process is waited for: what it sent has to reach the client, but not
+    /// at the cost of the process having to wait for the client.
+    pub(crate) fn settle(&mut self, socket: &OwnedFd) -> Result<(), Stop> {
+        if !self.has_begun || self.unsent == 0 && self.held.is_none() && !self.is_clogged() {
+            return Ok(());
+        }
+        let delay = self.group.options.response_flush_delay;
+        if wait(socket, None, milliseconds(delay)).0 && self.may_hold_more() {
+            return Ok(());
+        }
+        self.flush()?;
+        // The client takes the rest while the process goes on.
+        while self.is_clogged() || self.held.as_ref().is_some_and(|held| held.start < held.end) {
+            let client = self.request.client_socket();
+            let limit = milliseconds(self.group.response_socket_timeout);
+            let watched = if self.may_hold_more() { socket } else { return self.drain() };
+            match wait(watched, client, limit) {
+                (true, _) => return Ok(()),
+                (false, true) => self.flush()?,
+                (false, false) => return Err(self.too_slow()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the client take what is held before anything else happens.
+    fn drain(&mut self) -> Result<(), Stop> {
+        self.pass_held(Then::Flush)
+    }
+
+    fn may_hold_more(&self) -> bool {
+        self.held.as_ref().is_none_or(|held| held.end - held.start < MOST_HELD)
+    }
+
+    fn is_clogged(&self) -> bool {
+        self.is_plain && self.request.is_clogged()
+    }
+
+    /// Sends away what was passed on, without waiting for the client if possible.
+    fn flush(&mut self) -> Result<(), Stop> {
+        self.unsent = 0;
+        if !self.is_plain {
+            return if self.held.is_some() {
+                self.pass_held(Then::Flush)
+            } else {
+                Ok(self.request.pass_bytes(&[], Then::Flush)?)
+            };
+        }
+        self.request.push();
+        if !self.request.is_clogged() {
+            self.pass_held(Then::More)?;
+            self.request.push();
+        }
+        if self.request.is_aborted() { Err(Stop::ClientGone) } else { Ok(()) }
+    }
+
+    /// Passes on what is held.
+    fn pass_held(&mut self, then: Then) -> Result<(), Stop> {
+        let Some(held) = &mut self.held else { return Ok(()) };
+        let length = held.end - held.start;
+        let file = held.file.try_clone().map_err(|error| {
+            log(
+                self.request,
+                &format!("WSGI0119: Unable to proxy response from daemon to client: {error}."),
+            );
+            Stop::ClientGone
+        })?;
+        let (start, length) = (held.start.cast_signed(), length.cast_signed());
+        held.start = held.end;
+        if length > 0 {
+            self.request.pass_file(file, start, length, false, then)?;
+        } else if then != Then::More {
+            self.request.pass_bytes(&[], then)?;
+        }
+        if !self.is_clogged() && then != Then::End {
+            self.held = None;
+        }
+        Ok(())
+    }
+
+    fn not_held(&self, error: &std::io::Error) -> Stop {
+        log(
+            self.request,
+            &format!(
+                "WSGI0119: Unable to proxy response from daemon to client: no temporary file: {error}."
+            ),
+        );
+        Stop::ClientGone
+    }
+
+    fn too_slow(&self) -> Stop {
+        log(
+            self.request,
+            &format!(
+                "WSGI0120: Unable to proxy response to client (write timeout): nothing taken for {} s.",
+                self.group.response_socket_timeout.as_secs()
+            ),
+        );
+        Stop::ClientGone
+    }
+}
+
+impl Held {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { file: tempfile::tempfile()?, start: 0, end: 0 })
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        // The file's own position is moved by whoever sends it.
+        self.file.write_all_at(bytes, self.end)?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Bytes that a connection with other filters is given before its client is waited
+/// for.
+const MUCH: usize = 256 * 1024;
+/// Bytes that wait for one client at most.
+const MOST_HELD: u64 = 1024 * 1024 * 1024;

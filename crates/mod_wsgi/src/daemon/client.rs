@@ -1,0 +1,190 @@
+//! Connections to the processes of a group: one for each request at a time, kept
+//! for later ones.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType, connect, sendmsg, socket_with, sockopt,
+};
+
+use super::Group;
+use super::board::{Slot, State};
+
+/// Connections that no request has, by the place of their process.
+#[derive(Debug)]
+pub(crate) struct Idle(Vec<Mutex<Vec<Link>>>);
+
+impl Idle {
+    /// For so many processes.
+    pub(crate) fn new(processes: usize) -> Self {
+        Self((0..processes).map(|_| Mutex::default()).collect())
+    }
+
+    fn take(&self, place: usize) -> Option<Link> {
+        self.0.get(place)?.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Keeps a connection whose request has ended well.
+    pub(crate) fn give_back(&self, place: usize, link: Link) {
+        if let Some(links) = self.0.get(place) {
+            links.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+        }
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) socket: OwnedFd,
+    /// The process that had the place when the connection was made.
+    pub(crate) pid: i32,
+}
+
+/// A request among those that a place has, until it is dropped.
+pub(crate) struct Ticket<'g>(&'g Slot);
+
+impl<'g> Ticket<'g> {
+    fn of(slot: &'g Slot) -> Self {
+        slot.load.fetch_add(1, Ordering::Relaxed);
+        Self(slot)
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.0.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Why no process can have the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refusal {
+    /// The group cannot be started at all.
+    Broken,
+    /// Its processes fail to start.
+    Failing,
+    /// The socket cannot be connected to.
+    Unreachable(Errno),
+    /// Nobody has taken the connection in time.
+    Full,
+}
+
+/// The place of the process that has least to do, of those that started no sooner
+/// than that time; waits for one that may have the request until the deadline.
+pub(crate) fn choose(group: &Group, since: i64, deadline: Instant) -> Result<usize, Refusal> {
+    let slots = group.board.slots();
+    let mut pause = Duration::from_millis(2);
+    loop {
+        let is_fresh = |slot: &Slot| slot.started.load(Ordering::Acquire) >= since;
+        let ready = |slot: &Slot| slot.state() == State::Ready && is_fresh(slot);
+        let starting = |slot: &Slot| slot.state() == State::Starting;
+        if let Some(place) = least_busy(slots, ready) {
+            return Ok(place);
+        }
+        // Who must wait for a new process does not queue where the old one may be.
+        if since == 0
+            && let Some(place) = least_busy(slots, starting)
+        {
+            return Ok(place);
+        }
+        let is_any = |state| slots.iter().any(|slot| slot.state() == state);
+        if !is_any(State::Ready) && !is_any(State::Starting) {
+            return Err(if is_any(State::Failing) { Refusal::Failing } else { Refusal::Broken });
+        }
+        if Instant::now() >= deadline {
+            return least_busy(slots, |slot| slot.state() == State::Ready).ok_or(Refusal::Full);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// Of equals, each in its turn.
+fn least_busy(slots: &[Slot], may: impl Fn(&Slot) -> bool) -> Option<usize> {
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    if let [only] = slots {
+        return may(only).then_some(0);
+    }
+    let first = TURN.fetch_add(1, Ordering::Relaxed);
+    (0..slots.len())
+        .map(|number| (first + number) % slots.len())
+        .filter(|place| may(&slots[*place]))
+        .min_by_key(|place| slots[*place].load.load(Ordering::Relaxed))
+}
+
+/// A connection to a place, and whether it is a new one.
+pub(crate) fn link<'g>(
+    group: &'g Group,
+    place: usize,
+    deadline: Instant,
+) -> Result<(Link, Ticket<'g>, bool), Refusal> {
+    let ticket = Ticket::of(&group.board.slots()[place]);
+    if let Some(link) = group.idle.take(place) {
+        return Ok((link, ticket, false));
+    }
+    let begin = Instant::now();
+    loop {
+        match connect_to(group, place) {
+            Ok(socket) => {
+                let pid = group.board.slots()[place].pid.load(Ordering::Relaxed);
+                return Ok((Link { socket, pid }, ticket, true));
+            }
+            Err(Errno::AGAIN | Errno::CONNREFUSED | Errno::INTR) => {}
+            Err(error) => return Err(Refusal::Unreachable(error)),
+        }
+        if Instant::now() >= deadline {
+            return Err(Refusal::Full);
+        }
+        // The pauses of the reference (5.7).
+        let is_patient = begin.elapsed() >= Duration::from_secs(2);
+        std::thread::sleep(Duration::from_millis(if is_patient { 1000 } else { 125 }));
+    }
+}
+
+fn connect_to(group: &Group, place: usize) -> Result<OwnedFd, Errno> {
+    let address = SocketAddrUnix::new(&group.sockets[place])?;
+    // A connection is not waited for: a full backlog is told at once.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &address)?;
+    rustix::io::ioctl_fionbio(&socket, false)?;
+    let timeout = Some(group.socket_timeout).filter(|timeout| !timeout.is_zero());
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, timeout)?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, timeout)?;
+    Ok(socket)
+}
+
+impl Link {
+    /// Sends all of these bytes, with the descriptor of a file beside the first.
+    ///
+    /// # Errors
+    /// When it cannot; the process has not been told of a whole request then.
+    pub(crate) fn send(&self, mut bytes: &[u8], mut file: Option<&File>) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            let descriptor = file.map(|file| [file.as_fd()]);
+            if let Some(descriptor) = &descriptor {
+                control.push(SendAncillaryMessage::ScmRights(descriptor));
+            }
+            let sent =
+                sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL);
+            match sent {
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    file = None;
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

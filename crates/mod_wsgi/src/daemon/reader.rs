@@ -1,0 +1,148 @@
+//! Frames of a daemon process as they arrive. What it sends is taken for hostile:
+//! nothing is indexed or believed unchecked.
+
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use wsgi::wire::{HEADER, Header};
+
+/// Why no frame comes any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Lost {
+    /// Nothing came for `socket-timeout`.
+    Timeout,
+    /// The connection has ended.
+    Ended,
+    /// What came is no frame.
+    Malformed,
+}
+
+/// Frames from one connection.
+pub(crate) struct Reader<'l> {
+    socket: &'l OwnedFd,
+    /// Room for bytes, initialised once: a buffer is kept for many requests.
+    buffer: &'l mut Vec<u8>,
+    /// Start of what was not taken yet.
+    at: usize,
+    /// End of what has arrived.
+    end: usize,
+    file: Option<OwnedFd>,
+}
+
+impl<'l> Reader<'l> {
+    /// Reads into that buffer, whose contents do not matter.
+    pub(crate) fn new(socket: &'l OwnedFd, buffer: &'l mut Vec<u8>) -> Self {
+        Self { socket, buffer, at: 0, end: 0, file: None }
+    }
+
+    /// The header of the next frame.
+    pub(crate) fn header(&mut self) -> Result<Header, Lost> {
+        let bytes = self.payload(HEADER)?.first_chunk::<HEADER>().ok_or(Lost::Malformed)?;
+        Header::of_bytes(*bytes).map_err(|_| Lost::Malformed)
+    }
+
+    /// A whole payload.
+    pub(crate) fn payload(&mut self, length: usize) -> Result<&[u8], Lost> {
+        self.fill(length)?;
+        let start = self.at;
+        self.at += length;
+        Ok(&self.buffer[start..self.at])
+    }
+
+    /// Some of a payload that is left, at least a byte unless nothing is left.
+    pub(crate) fn some(&mut self, left: usize) -> Result<&[u8], Lost> {
+        if left == 0 {
+            return Ok(&[]);
+        }
+        self.fill(1)?;
+        let start = self.at;
+        self.at += left.min(self.end - start);
+        Ok(&self.buffer[start..self.at])
+    }
+
+    /// The file that came with a frame.
+    pub(crate) fn take_file(&mut self) -> Option<OwnedFd> {
+        self.file.take()
+    }
+
+    /// Whether everything that has arrived was taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.at == self.end
+    }
+
+    /// The connection.
+    pub(crate) fn socket(&self) -> &'l OwnedFd {
+        self.socket
+    }
+
+    /// Makes sure that so many bytes are there.
+    fn fill(&mut self, wanted: usize) -> Result<(), Lost> {
+        if self.end - self.at >= wanted {
+            return Ok(());
+        }
+        self.buffer.copy_within(self.at..self.end, 0);
+        self.end -= self.at;
+        self.at = 0;
+        while self.end < wanted {
+            // What is announced is made room for as it comes.
+            let room = (self.end + CHUNK).max(wanted.min(self.end + LARGEST));
+            if self.buffer.len() < room {
+                self.buffer.resize(room, 0);
+            }
+            self.receive()?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<(), Lost> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            let slices = &mut [IoSliceMut::new(&mut self.buffer[self.end..])];
+            match recvmsg(self.socket, slices, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                Err(Errno::INTR) => {}
+                received => break received,
+            }
+        };
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                self.file = descriptors.last();
+            }
+        }
+        match received {
+            Ok(received) if received.bytes > 0 => {
+                self.end += received.bytes;
+                Ok(())
+            }
+            Err(Errno::AGAIN) => Err(Lost::Timeout),
+            _ => Err(Lost::Ended),
+        }
+    }
+}
+
+/// Waits until the first can be read or the second be written to, for so many
+/// milliseconds at most: which of it holds.
+pub(crate) fn wait(
+    reads: impl AsFd,
+    writes: Option<BorrowedFd<'_>>,
+    milliseconds: i64,
+) -> (bool, bool) {
+    let time = Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 };
+    let reads = reads.as_fd();
+    let mut all = vec![PollFd::from_borrowed_fd(reads, PollFlags::IN)];
+    all.extend(writes.map(|writes| PollFd::from_borrowed_fd(writes, PollFlags::OUT)));
+    if poll(&mut all, Some(&time)).is_err() {
+        return (false, false);
+    }
+    let told = |number: usize| all.get(number).is_some_and(|one| !one.revents().is_empty());
+    (told(0), told(1))
+}
+
+/// Bytes that are asked for at least.
+const CHUNK: usize = 64 * 1024;
+/// Bytes that are made room for at most before they are there.
+const LARGEST: usize = 1024 * 1024;
