@@ -1,6 +1,7 @@
 //! Directives: one record each, from which httpd's table is made.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::time::Duration;
 
 use crate::pool::Pool;
 use crate::sys;
@@ -33,7 +34,7 @@ impl Scope {
 }
 
 /// A server record, main or virtual.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Server(*mut sys::server_rec);
 
 impl Server {
@@ -57,6 +58,34 @@ impl Server {
     pub fn is_virtual(self) -> bool {
         // SAFETY: S5.
         unsafe { (*self.0).is_virtual != 0 }
+    }
+
+    /// Its configured name.
+    #[must_use]
+    pub fn name(self) -> String {
+        // SAFETY: S5.
+        setting_text(unsafe { (*self.0).server_hostname })
+    }
+
+    /// `Timeout`.
+    #[must_use]
+    pub fn timeout(self) -> Duration {
+        // SAFETY: S5.
+        let microseconds = unsafe { (*self.0).timeout };
+        Duration::from_micros(microseconds.max(0).unsigned_abs())
+    }
+
+    /// Descriptor of its error log, where that is a file or pipe of its own.
+    #[must_use]
+    pub fn error_log(self) -> Option<c_int> {
+        let mut descriptor = -1;
+        // SAFETY: S5: null, or an open file.
+        unsafe {
+            let log = (*self.0).error_log;
+            let found = !log.is_null()
+                && sys::apr_os_file_get(&raw mut descriptor, log) == sys::APR_SUCCESS;
+            (found && descriptor >= 0).then_some(descriptor)
+        }
     }
 
     /// The next one, after the main server the virtual hosts.

@@ -23,7 +23,7 @@ pub use config::{
     Command, Directive, Scope, Server, is_configured, is_defined, setting_text, words,
 };
 pub use door::{Failed, enter};
-pub use log::{Level, log_to_main, log_to_process};
+pub use log::{Level, log_to, log_to_main, log_to_process};
 pub use pool::Pool;
 pub use regex::Regex;
 pub use request::{ClientGone, Request};

@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, c_int};
 
+use crate::config::Server;
 use crate::sys;
 
 /// Levels, as httpd counts them.
@@ -60,9 +61,17 @@ pub fn log_to_process(level: Level, text: &str) {
 /// Logs for the main server, if its level for the module lets it through.
 pub fn log_to_main(index: c_int, level: Level, text: &str) {
     // SAFETY: httpd's own variable: the main server, once it is configured.
-    let Some(server) = (unsafe { sys::ap_server_conf.as_ref() }) else {
-        return log_to_process(level, text);
-    };
+    match unsafe { sys::ap_server_conf.as_mut() } {
+        // SAFETY: S5.
+        Some(server) => log_to(unsafe { Server::from_raw(server) }, index, level, text),
+        None => log_to_process(level, text),
+    }
+}
+
+/// Logs for a server, if its level for the module lets it through.
+pub fn log_to(server: Server, index: c_int, level: Level, text: &str) {
+    // SAFETY: S5.
+    let server = unsafe { &*server.raw() };
     if !lets_through(&server.log, index, level) {
         return;
     }

@@ -9,6 +9,8 @@ use wsgi::interpreter::{Options, Section};
 use wsgi::options::MapHead;
 use wsgi::proxy::{Header, Network};
 
+use crate::daemon::Declared;
+
 /// Configuration of a server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerConfig {
@@ -20,6 +22,8 @@ pub(crate) struct ServerConfig {
     /// Whether a script here runs in httpd's own processes by its nature: one that
     /// decides about requests, or an import script.
     pub(crate) needs_python: bool,
+    /// `WSGIDaemonProcess`, each of its own server alone.
+    pub(crate) daemons: Vec<Declared>,
     /// What only the main server has.
     pub(crate) global: GlobalConfig,
 }
@@ -36,6 +40,10 @@ pub(crate) struct GlobalConfig {
     /// `WSGITelemetryOptions`, `WSGITelemetryService`, `WSGISlowRequests`: read, not
     /// served.
     pub(crate) has_telemetry: bool,
+    /// `WSGISocketPrefix`.
+    pub(crate) socket_prefix: Option<String>,
+    /// `WSGISocketRotation`.
+    pub(crate) socket_rotation: Option<bool>,
     /// How Python is started.
     pub(crate) python: PythonConfig,
 }
@@ -176,18 +184,19 @@ directory_config! {
 }
 
 impl Script {
-    /// The application group that it can be loaded into before any request: both
-    /// groups must be fixed, and the process be httpd's own.
-    pub(crate) fn preloads_into(&self) -> Option<&str> {
-        let process_group = self.process_group.as_deref()?;
-        let application_group = self.application_group.as_deref()?;
+    /// The application group that it can be loaded into before any request, by the
+    /// processes of a group (empty for httpd's own): both of its groups must be fixed.
+    pub(crate) fn preloads_into(&self, process_group: &str) -> Option<&str> {
+        let is_global = |name: &str| Name::parse(name) == Name::Global;
         let fixed = |name: &str| matches!(Name::parse(name), Name::Global | Name::Literal(_));
-        let is_embedded = process_group.is_empty() || Name::parse(process_group) == Name::Global;
+        let own = self.process_group.as_deref()?;
+        let own = if is_global(own) { "" } else { own };
+        let application_group = self.application_group.as_deref()?;
         let is_plain = !self.path.contains('$') || self.regex.is_none();
-        if !is_embedded || !is_plain || !fixed(application_group) {
+        if own != process_group || !is_plain || !fixed(own) || !fixed(application_group) {
             return None;
         }
-        Some(if Name::parse(application_group) == Name::Global { "" } else { application_group })
+        Some(if is_global(application_group) { "" } else { application_group })
     }
 }
 
@@ -198,6 +207,7 @@ impl ServerConfig {
             aliases: host.aliases.iter().chain(&self.aliases).cloned().collect(),
             import_scripts: host.import_scripts.clone(),
             needs_python: host.needs_python,
+            daemons: host.daemons.clone(),
             global: self.global.clone(),
         }
     }

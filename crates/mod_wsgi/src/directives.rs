@@ -10,6 +10,7 @@ use wsgi::options;
 use wsgi::proxy::{Header, Network};
 
 use crate::config::{DirectoryConfig, GlobalConfig, PythonConfig, Script, ServerConfig};
+use crate::daemon;
 
 /// All of them, for httpd's table.
 pub(crate) fn all() -> Vec<Command<DirectoryConfig>> {
@@ -58,12 +59,14 @@ const ALL: &[(&str, Apply)] = &[
     }),
     ("WSGISocketPrefix", |directive, _| {
         let prefix = one(directive)?;
-        match directive.path(prefix) {
-            Some(_) => Ok(()),
-            None => Err(format!("Invalid WSGISocketPrefix '{prefix}'.")),
-        }
+        let path = directive.path(prefix);
+        let path = path.ok_or_else(|| format!("Invalid WSGISocketPrefix '{prefix}'."))?;
+        global(directive)?.socket_prefix = Some(path);
+        Ok(())
     }),
-    ("WSGISocketRotation", check_flag),
+    ("WSGISocketRotation", |directive, _| {
+        set_global(directive, |global| &mut global.socket_rotation)
+    }),
     ("WSGIAcceptMutex", accept_mutex),
     ("<WSGIInterpreterOptions", interpreter_options),
     ("WSGIPythonHome", |directive, _| {
@@ -303,8 +306,9 @@ fn import_script(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(
     if group != "%{GLOBAL}" && !is_daemon_group(group) {
         return Err("WSGI process group not yet configured.".to_owned());
     }
+    let is_embedded = group == "%{GLOBAL}";
     let server = server(directive)?;
-    server.needs_python = true;
+    server.needs_python |= is_embedded;
     server.import_scripts.push(script);
     Ok(())
 }
@@ -331,18 +335,21 @@ fn script_of(directive: &Directive<'_>, what: &str, known: &[&str]) -> Result<Sc
     Ok(script)
 }
 
-/// `WSGIDaemonProcess name [option=value ...]`: read and checked. Requests for a
-/// group are told that it cannot serve yet.
+/// `WSGIDaemonProcess name [option=value ...]`.
 fn daemon_process(directive: &Directive<'_>, _: &mut DirectoryConfig) -> Result<(), String> {
     let name = directive.words.first().map_or("", String::as_str);
     let rest = directive.rests.first().map_or("", String::as_str);
     let invalid = "Invalid option to WSGI daemon process definition.";
     let pairs = options::pairs(rest).ok_or_else(|| invalid.to_owned())?;
-    options::daemon::DaemonOptions::parse(name, &pairs)?;
+    let options = options::daemon::DaemonOptions::parse(name, &pairs)?;
+    let mut declared = daemon::declare(options, directive.server)?;
     let mut groups = DAEMON_GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
     if !groups.insert(name.to_owned()) {
-        return Err("Name duplicates previous WSGI daemon definition.".to_owned());
+        return Err(options::daemon::NAME_TAKEN.to_owned());
     }
+    declared.number = groups.len();
+    drop(groups);
+    server(directive)?.daemons.push(declared);
     Ok(())
 }
 

@@ -67,7 +67,7 @@ fn serve(
         };
         return daemon::serve(request, config, group, target, environ());
     }
-    let Some(guest) = python::guest() else {
+    let Some(guest) = python::guest_for_request() else {
         log(
             request,
             "WSGI0210: Embedded mode of mod_wsgi cannot be used as Python was not initialised in this process.",

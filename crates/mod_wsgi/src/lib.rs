@@ -266,6 +266,10 @@ unsafe extern "C" fn post_config(
         let server = unsafe { httpd::Server::from_raw(server) };
         if let Some(config) = server.config::<ServerConfig>(index()) {
             python::warn(&config.global);
+            // SAFETY: S2: the configuration's pool.
+            if let Some(pool) = unsafe { Pool::from_raw(pool) } {
+                daemon::start(server, &config.global, pool);
+            }
         }
         sys::OK
     })
@@ -282,13 +286,9 @@ unsafe extern "C" fn child_init(pool: *mut sys::apr_pool_t, server: *mut sys::se
     enter("child_init", || {
         // SAFETY: S2, S5: the child's pool and the main server.
         let (pool, server) = unsafe { (Pool::from_raw(pool), httpd::Server::from_raw(server)) };
-        if let Some(pool) = pool
-            && python::is_needed(server)
-            && let Some(config) = server.config::<ServerConfig>(index())
-        {
-            signals::watch();
-            python::start(&config.global, pool);
-            python::preload(server);
+        daemon::enter_child();
+        if let Some(pool) = pool {
+            python::enter_child(server, pool);
         }
     });
 }

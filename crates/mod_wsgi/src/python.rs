@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_void};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use door::{Enter, Guest, List, SYMBOL, Script, Settings, Text, VERSION};
 use httpd::{Level, Pool, Server, log_to_main, log_to_process, sys};
 use wsgi::interpreter::Section;
 
 use crate::config::{GlobalConfig, ServerConfig};
+use crate::daemon;
 use crate::exchange::HOST;
 
 /// Version of the interpreter, for the server's banner.
@@ -29,15 +30,57 @@ pub(crate) fn guest() -> Option<&'static Guest> {
     GUEST.get().copied()
 }
 
-/// Whether Python must run in httpd's own processes.
-pub(crate) fn is_needed(main: Server) -> bool {
+/// The Python side, which is started if it is not there because it may not have been
+/// needed.
+pub(crate) fn guest_for_request() -> Option<&'static Guest> {
+    if let Some(later) = LATER.get() {
+        later.begin();
+    }
+    guest()
+}
+
+/// What starts Python in a process of httpd's whose requests may all be for daemon
+/// processes: it would cost each of them its memory.
+struct Later {
+    main: Server,
+    pool: Pool,
+    once: Once,
+}
+
+// SAFETY: what a child is given at its start, and uses until its end.
+unsafe impl Send for Later {}
+// SAFETY: as above.
+unsafe impl Sync for Later {}
+
+static LATER: OnceLock<Later> = OnceLock::new();
+
+impl Later {
+    fn begin(&self) {
+        self.once.call_once(|| enter(self.main, self.pool));
+    }
+}
+
+/// Readies a process of httpd's: Python starts in it, now or when it is first needed.
+pub(crate) fn enter_child(main: Server, pool: Pool) {
     let config = main.config::<ServerConfig>(crate::index());
     let restricted = config.and_then(|config| config.global.restrict_embedded).unwrap_or(false);
-    !restricted || configs(main).any(|config| config.needs_python)
+    if configs(main).any(|config| config.needs_python) || !restricted && !daemon::is_any() {
+        enter(main, pool);
+    } else if !restricted {
+        LATER.get_or_init(|| Later { main, pool, once: Once::new() });
+    }
+}
+
+fn enter(main: Server, pool: Pool) {
+    if let Some(config) = main.config::<ServerConfig>(crate::index()) {
+        crate::signals::watch();
+        start(&config.global, pool);
+        preload(main);
+    }
 }
 
 /// Configurations of all servers.
-fn configs<'c>(main: Server) -> impl Iterator<Item = &'c ServerConfig> {
+pub(crate) fn configs<'c>(main: Server) -> impl Iterator<Item = &'c ServerConfig> {
     std::iter::successors(Some(main), |server| server.next())
         .filter_map(|server| server.config::<ServerConfig>(crate::index()))
         .map(|config| &*config)
@@ -76,7 +119,7 @@ pub(crate) fn warn(global: &GlobalConfig) {
 
 /// Why a Python home cannot be that of the Python that the module is for. Nobody is
 /// told later: Python would only say that it does not find its library.
-fn doubt_about(home: &str) -> Option<String> {
+pub(crate) fn doubt_about(home: &str) -> Option<String> {
     let folder = Path::new(home);
     let (major, minor) = version_of_python();
     let ours = format!(
@@ -128,7 +171,7 @@ fn doubt_about(home: &str) -> Option<String> {
 }
 
 /// Major and minor version of the Python that the module is for.
-fn version_of_python() -> (u32, u32) {
+pub(crate) fn version_of_python() -> (u32, u32) {
     let mut parts =
         env!("MOD_WSGI_PYTHON_VERSION").split('.').map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
@@ -136,7 +179,7 @@ fn version_of_python() -> (u32, u32) {
 
 /// Starts Python; what keeps it from running is logged, and every request for
 /// it is answered 500.
-pub(crate) fn start(config: &GlobalConfig, pool: Pool) {
+fn start(config: &GlobalConfig, pool: Pool) {
     match load().and_then(|guest| run(guest, config)) {
         Ok(guest) => {
             GUEST.get_or_init(|| guest);
@@ -152,12 +195,12 @@ pub(crate) fn start(config: &GlobalConfig, pool: Pool) {
 
 /// Loads what can be loaded before any request: import scripts, then scripts of
 /// aliases with both groups fixed.
-pub(crate) fn preload(main: Server) {
+fn preload(main: Server) {
     let Some(guest) = guest() else { return };
     let mut seen = BTreeSet::new();
     let imports = configs(main).flat_map(|config| &config.import_scripts);
     for script in imports.chain(configs(main).flat_map(|config| &config.aliases)) {
-        let Some(group) = script.preloads_into() else { continue };
+        let Some(group) = script.preloads_into("") else { continue };
         let path = Path::new(&script.path);
         // The scripts of a folder are loaded one by one, as they are asked for.
         if path.is_dir() || !seen.insert((script.path.clone(), group.to_owned())) {
@@ -227,7 +270,7 @@ fn open(path: &Path, mode: std::ffi::c_int) -> Result<*mut c_void, String> {
 }
 
 /// The folder that this library was loaded from.
-fn own_folder() -> Option<PathBuf> {
+pub(crate) fn own_folder() -> Option<PathBuf> {
     // SAFETY: the record is filled in by the call.
     let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
     let here = (&raw const crate::wsgi_module).cast::<c_void>();
@@ -253,11 +296,7 @@ fn run(guest: &'static Guest, global: &GlobalConfig) -> Result<&'static Guest, S
     let warnings: Vec<Text<'_>> =
         config.warnings.iter().map(|text| Text::new(text.as_bytes())).collect();
     let sections: Vec<door::Section<'_>> = config.sections.iter().map(section_of).collect();
-    // SAFETY: httpd's own static texts.
-    let [description, mpm_name, build_date] = unsafe {
-        [sys::ap_get_server_description(), sys::ap_show_mpm(), sys::ap_get_server_built()]
-    }
-    .map(httpd::setting_text);
+    let [description, mpm_name, build_date] = words_about_httpd();
     let settings = Settings {
         program: Text::new(program.as_bytes()),
         home: Text::new(home.as_bytes()),
@@ -289,6 +328,13 @@ fn run(guest: &'static Guest, global: &GlobalConfig) -> Result<&'static Guest, S
         env!("MOD_WSGI_LIBPYTHON"),
         config.home.as_deref().unwrap_or_default()
     ))
+}
+
+/// httpd's version, its MPM, when it was built.
+pub(crate) fn words_about_httpd() -> [String; 3] {
+    // SAFETY: httpd's own static texts.
+    unsafe { [sys::ap_get_server_description(), sys::ap_show_mpm(), sys::ap_get_server_built()] }
+        .map(httpd::setting_text)
 }
 
 fn text_of(text: &Option<String>) -> Text<'_> {
@@ -325,7 +371,7 @@ pub(crate) fn asked_of_mpm(question: std::ffi::c_int) -> std::ffi::c_int {
 }
 
 /// `Apache/2.4.69 (Unix)` as numbers.
-fn version_of(description: &str) -> [std::ffi::c_int; 3] {
+pub(crate) fn version_of(description: &str) -> [std::ffi::c_int; 3] {
     let text = description.split(['/', ' ']).nth(1).unwrap_or_default();
     let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
     std::array::from_fn(|_| parts.next().unwrap_or(0))

@@ -77,7 +77,7 @@ impl<'a> Asked<'a> {
         answers: Answers,
         mut take: impl FnMut(usize, &[u8]),
     ) -> Answered {
-        let Some(guest) = python::guest() else {
+        let Some(guest) = python::guest_for_request() else {
             self.log("WSGI0210: Embedded mode of mod_wsgi cannot be used as Python was not initialised in this process.");
             return Answered { number: 0, answer: Answer::NotLoaded };
         };

@@ -15,6 +15,12 @@ pub const LISTENER: i32 = 4;
 /// Descriptor of a file with the [`Launch`] as JSON, to be read from its start.
 pub const LAUNCH: i32 = 5;
 
+/// Name of the variable that says that `PYTHONHASHSEED` is not the environment's own.
+pub const OWN_SEED: &str = "MOD_WSGI_OWN_SEED";
+
+/// Placeholder until the other side is merged.
+pub const BOOTSTRAP: &str = "";
+
 /// What a daemon process is told at its start.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Launch {

@@ -10,9 +10,9 @@ pub fn c_checks() -> String {
     let mut text = String::from(
         "#include \"httpd.h\"\n#include \"http_config.h\"\n#include \"http_core.h\"\n\
          #include \"http_log.h\"\n#include \"http_main.h\"\n#include \"http_protocol.h\"\n\
-         #include \"http_request.h\"\n#include \"ap_mpm.h\"\n#include \"mod_auth.h\"\n#include \"mpm_common.h\"\n#include \"scoreboard.h\"\n#include \"util_filter.h\"\n\
+         #include \"http_request.h\"\n#include \"ap_mpm.h\"\n#include \"ap_listen.h\"\n#include \"unixd.h\"\n#include \"mod_auth.h\"\n#include \"mpm_common.h\"\n#include \"scoreboard.h\"\n#include \"util_filter.h\"\n\
          #include \"util_script.h\"\n#include \"apr_buckets.h\"\n#include \"apr_optional.h\"\n\
-         #include \"apr_portable.h\"\n#include \"apr_strings.h\"\n#include \"apr_hooks.h\"\n\
+         #include \"apr_portable.h\"\n#include \"apr_thread_proc.h\"\n#include \"apr_strings.h\"\n#include \"apr_hooks.h\"\n\
          #include <stddef.h>\n#include <stdint.h>\n\
          #define SAME(what, ours) _Static_assert((what) == (ours), #what)\n",
     );

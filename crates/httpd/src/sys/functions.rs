@@ -5,9 +5,9 @@ use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 use super::structs::{
     ap_conf_vector_t, ap_directive_t, ap_filter_t, ap_input_mode_t, ap_regex_t, ap_regmatch_t,
     apr_array_header_t, apr_bucket, apr_bucket_alloc_t, apr_bucket_brigade, apr_bucket_type_t,
-    apr_file_t, apr_off_t, apr_os_sock_t, apr_pool_t, apr_read_type_e, apr_size_t, apr_socket_t,
-    apr_status_t, apr_table_t, cmd_parms, conn_rec, global_score, process_score, request_rec,
-    server_rec, worker_score,
+    apr_file_t, apr_off_t, apr_os_file_t, apr_os_sock_t, apr_pool_t, apr_proc_t, apr_read_type_e,
+    apr_size_t, apr_socket_t, apr_status_t, apr_table_t, cmd_parms, conn_rec, global_score,
+    process_score, request_rec, server_rec, unixd_config_rec, worker_score,
 };
 
 /// Declares functions, and the same as text for the C compiler.
@@ -68,6 +68,8 @@ functions! {
     fn ap_pass_brigade(filter: *mut ap_filter_t, bucket: *mut apr_bucket_brigade) -> apr_status_t;
     fn ap_set_content_type(r: *mut request_rec, ct: *const c_char);
     fn ap_set_content_length(r: *mut request_rec, length: apr_off_t);
+    fn ap_runtime_dir_relative(p: *mut apr_pool_t, fname: *const c_char) -> *mut c_char;
+    fn ap_close_listeners();
     fn ap_mpm_query(query_code: c_int, result: *mut c_int) -> apr_status_t;
     fn ap_state_query(query_code: c_int) -> c_int;
     fn ap_hook_handler(pf: Option<unsafe extern "C" fn(*mut request_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
@@ -75,6 +77,8 @@ functions! {
     fn ap_hook_child_init(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut server_rec)>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_pre_config(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_post_config(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t, *mut server_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
+    fn apr_proc_other_child_register(proc: *mut apr_proc_t, maintenance: Option<unsafe extern "C" fn(c_int, *mut c_void, c_int)>, data: *mut c_void, write_fd: *mut apr_file_t, p: *mut apr_pool_t);
+    fn apr_proc_other_child_unregister(data: *mut c_void);
     fn apr_pstrmemdup(p: *mut apr_pool_t, s: *const c_char, n: apr_size_t) -> *mut c_char;
     fn apr_pool_cleanup_register(p: *mut apr_pool_t, data: *const c_void, plain_cleanup: Option<unsafe extern "C" fn(*mut c_void) -> apr_status_t>, child_cleanup: Option<unsafe extern "C" fn(*mut c_void) -> apr_status_t>);
     fn apr_pool_cleanup_null(data: *mut c_void) -> apr_status_t;
@@ -90,6 +94,7 @@ functions! {
     fn ap_bucket_error_create(error: c_int, buf: *const c_char, p: *mut apr_pool_t, list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
     fn apr_bucket_eos_create(list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
     fn apr_brigade_insert_file(bb: *mut apr_bucket_brigade, f: *mut apr_file_t, start: apr_off_t, len: apr_off_t, p: *mut apr_pool_t) -> *mut apr_bucket;
+    fn apr_os_file_get(thefile: *mut apr_os_file_t, file: *mut apr_file_t) -> apr_status_t;
     fn apr_os_file_put(file: *mut *mut apr_file_t, thefile: *mut c_int, flags: i32, cont: *mut apr_pool_t) -> apr_status_t;
     fn apr_os_sock_get(thesock: *mut apr_os_sock_t, sock: *mut apr_socket_t) -> apr_status_t;
     fn apr_dynamic_fn_retrieve(szName: *const c_char) -> Option<unsafe extern "C" fn()>;
@@ -98,6 +103,8 @@ functions! {
 unsafe extern "C" {
     /// `http_main.h`: the main server.
     pub static ap_server_conf: *mut server_rec;
+    /// `unixd.h`: `User`, `Group` and their kin.
+    pub static ap_unixd_config: unixd_config_rec;
     /// `apr_buckets.h`: the kind of bucket that ends a body.
     pub static apr_bucket_type_eos: apr_bucket_type_t;
     /// `util_cfgtree.h`: the configuration as it was read.

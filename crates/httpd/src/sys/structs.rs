@@ -68,6 +68,8 @@ pub type apr_port_t = u16;
 #[allow(non_camel_case_types, missing_docs, reason = "APR's")]
 pub type apr_os_sock_t = c_int;
 #[allow(non_camel_case_types, missing_docs, reason = "APR's")]
+pub type apr_os_file_t = c_int;
+#[allow(non_camel_case_types, missing_docs, reason = "APR's")]
 pub type apr_read_type_e = c_uint;
 #[allow(non_camel_case_types, missing_docs, reason = "httpd's")]
 pub type ap_input_mode_t = c_uint;
@@ -336,6 +338,22 @@ structs! {
         ftype: c_int,
     }
 
+    /// `unixd.h`: accounts of httpd's processes.
+    prefix unixd_config_rec {
+        user_name: *const c_char,
+        group_name: *const c_char,
+        user_id: c_uint,
+        group_id: c_uint,
+    }
+
+    /// `apr_thread_proc.h`: a process.
+    prefix apr_proc_t {
+        pid: c_int,
+        r#in: *mut apr_file_t,
+        out: *mut apr_file_t,
+        err: *mut apr_file_t,
+    }
+
     /// `mod_auth.h`: who users are.
     whole authn_provider {
         check_password: Option<unsafe extern "C" fn(*mut request_rec, *const c_char, *const c_char) -> c_int>,
@@ -506,6 +524,11 @@ constants! {
     AP_SQ_MAIN_STATE: c_int = 0;
     AP_SQ_MS_CREATE_CONFIG: c_int = 4;
     AP_SIG_GRACEFUL: c_int = 10;
+    AP_MPMQ_STOPPING: c_int = 2;
+    AP_MPMQ_MPM_STATE: c_int = 13;
+    AP_MPMQ_GENERATION: c_int = 15;
+    APR_OC_REASON_DEATH: c_int = 0;
+    APR_OC_REASON_RESTART: c_int = 2;
     AP_MPMQ_IS_THREADED: c_int = 2;
     AP_MPMQ_MAX_DAEMONS: c_int = 12;
     AP_MPMQ_MAX_THREADS: c_int = 6;

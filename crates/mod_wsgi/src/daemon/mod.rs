@@ -1,5 +1,6 @@
 //! Daemon mode, httpd's side of it (decision 0007).
 
+mod account;
 mod answer;
 mod board;
 mod body;
@@ -7,17 +8,23 @@ mod client;
 mod owner;
 mod reader;
 mod relay;
+mod setup;
+mod sockets;
+mod spawn;
+mod supervisor;
+mod team;
 
 use std::ffi::c_int;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use httpd::{Request, sys};
+use httpd::{Request, Server, sys};
 use wsgi::options::daemon::DaemonOptions;
 
 use self::board::Board;
 use self::client::Idle;
 pub(crate) use self::relay::Target;
+pub(crate) use self::setup::{declare, enter_child, find, is_any, start};
 use crate::config::DirectoryConfig;
 use crate::environ::{Environ, below};
 use crate::question::log;
@@ -39,8 +46,22 @@ pub(crate) struct Group {
     pub(crate) idle: Idle,
 }
 
-pub(crate) fn find(_name: &str) -> Option<&'static Group> {
-    None
+/// A group as it is configured, with accounts in the place of their names.
+#[derive(Clone, Debug)]
+pub(crate) struct Declared {
+    pub(crate) options: DaemonOptions,
+    /// Its number, counted from 1 in the order of the configuration.
+    pub(crate) number: usize,
+    /// The server that declares it.
+    pub(crate) server: Server,
+    pub(crate) account: Option<account::Account>,
+    pub(crate) gid: Option<u32>,
+    /// `supplementary-groups`.
+    pub(crate) groups: Vec<u32>,
+    /// `socket-user`.
+    pub(crate) socket_owner: Option<u32>,
+    /// `script-user` or `script-group`.
+    pub(crate) script_owner: Option<owner::Owner>,
 }
 
 /// Has a request answered by a group: the handler's status.

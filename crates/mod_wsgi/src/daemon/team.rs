@@ -1,0 +1,471 @@
+//! The processes of one group: each has a place, in which another one follows it.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use httpd::{Level, Server};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::process::Signal;
+use wsgi::launch::{Notice, Order, Reason};
+
+use super::Group;
+use super::board::{Slot, State};
+use super::relay::now;
+use super::spawn::Program;
+use super::supervisor::{Mode, Process};
+
+/// The processes of one group.
+pub(crate) struct Team {
+    pub(crate) group: &'static Group,
+    pub(crate) server: Server,
+    pub(crate) program: Program,
+    /// The listening socket of each place.
+    pub(crate) listeners: Vec<OwnedFd>,
+    pub(crate) places: Vec<Place>,
+}
+
+/// Where one process follows another.
+#[derive(Default)]
+pub(crate) struct Place {
+    /// The one that serves, or starts to.
+    current: Option<Process>,
+    /// The one that is to take its place when it is ready.
+    next: Option<Process>,
+    /// Those that finish what they have begun.
+    former: Vec<Process>,
+    /// Why another one is wanted.
+    wanted: Option<Reason>,
+    /// How many starts have failed, one after the other, or ended soon.
+    failures: u32,
+    /// When it is tried again.
+    retry: Option<Instant>,
+}
+
+/// Which one of a place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Role {
+    Current,
+    Next,
+    Former,
+}
+
+impl Place {
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.current.iter().chain(&self.next).chain(&self.former)
+    }
+
+    fn processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.current.iter_mut().chain(&mut self.next).chain(&mut self.former)
+    }
+
+    fn role_of(&self, pid: i32) -> Option<Role> {
+        let is_it = |process: &Process| process.pid == pid;
+        if self.current.as_ref().is_some_and(is_it) {
+            Some(Role::Current)
+        } else if self.next.as_ref().is_some_and(is_it) {
+            Some(Role::Next)
+        } else {
+            self.former.iter().any(is_it).then_some(Role::Former)
+        }
+    }
+
+    fn take(&mut self, pid: i32) -> Option<Process> {
+        match self.role_of(pid)? {
+            Role::Current => self.current.take(),
+            Role::Next => self.next.take(),
+            Role::Former => {
+                let index = self.former.iter().position(|process| process.pid == pid)?;
+                Some(self.former.swap_remove(index))
+            }
+        }
+    }
+}
+
+impl Team {
+    /// All of its processes.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.places.iter().flat_map(Place::processes)
+    }
+
+    /// Whether it has none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.processes().next().is_none()
+    }
+
+    /// Sends all of them a signal that ends them.
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        for process in self.places.iter_mut().flat_map(Place::processes_mut) {
+            process.is_ending = true;
+            process.signal(signal);
+        }
+    }
+
+    /// Starts a process in each place.
+    pub(crate) fn start_all(&mut self) {
+        for place in 0..self.places.len() {
+            self.start(place, Role::Current);
+        }
+    }
+
+    /// When something is to be done next.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let startup = self.startup_timeout();
+        self.places
+            .iter()
+            .flat_map(|place| {
+                let starts = place.current.iter().chain(&place.next);
+                let ready = starts
+                    .filter(|process| !process.is_ready)
+                    .filter_map(|process| startup.map(|limit| process.begin + limit));
+                let forced = place.processes().filter_map(|process| process.force);
+                ready.chain(forced).chain(place.retry)
+            })
+            .min()
+    }
+
+    fn startup_timeout(&self) -> Option<Duration> {
+        Some(self.group.options.startup_timeout).filter(|limit| !limit.is_zero())
+    }
+
+    /// Does what its time has come for.
+    pub(crate) fn keep(&mut self, mode: Mode) {
+        let time = Instant::now();
+        let startup = self.startup_timeout();
+        for number in 0..self.places.len() {
+            let mut overdue = Vec::new();
+            let place = &mut self.places[number];
+            for process in place.processes_mut() {
+                if process.force.is_some_and(|force| time >= force) {
+                    process.force = None;
+                    process.signal(Signal::KILL);
+                    overdue.push((process.pid, "it did not end in time"));
+                }
+                let is_late = startup.is_some_and(|limit| time >= process.begin + limit);
+                if !process.is_ready && !process.is_ending && is_late {
+                    process.is_ending = true;
+                    process.signal(Signal::KILL);
+                    overdue.push((process.pid, "startup-timeout expired before it was ready"));
+                }
+            }
+            for (pid, why) in overdue {
+                self.log(
+                    Level::Error,
+                    &format!("Killing daemon process {}: {why}.", self.named(pid)),
+                );
+            }
+            let place = &mut self.places[number];
+            let is_due = place.retry.is_none_or(|retry| time >= retry);
+            if matches!(mode, Mode::Ending(_)) || !is_due {
+                continue;
+            }
+            place.retry = None;
+            if place.current.is_none() && place.next.is_none() && self.may_start(number) {
+                self.start(number, Role::Current);
+            }
+        }
+        if mode == Mode::Serving {
+            self.roll();
+        }
+    }
+
+    /// A service has no two processes at a time.
+    fn may_start(&self, place: usize) -> bool {
+        self.group.options.threads > 0 || self.places[place].former.is_empty()
+    }
+
+    /// Starts the next process that is wanted, one at a time for the whole group.
+    fn roll(&mut self) {
+        if self.places.iter().any(|place| place.next.is_some()) {
+            return;
+        }
+        let can = |place: &Place| {
+            place.wanted.is_some()
+                && place.retry.is_none()
+                && place.current.as_ref().is_some_and(|process| process.is_ready)
+        };
+        if let Some(place) = self.places.iter().position(can) {
+            self.start(place, Role::Next);
+        }
+    }
+
+    fn start(&mut self, number: usize, role: Role) {
+        let started = self.program.start(&self.listeners[number]).and_then(Process::new);
+        let place = &mut self.places[number];
+        match started {
+            Ok(process) => {
+                let pid = process.pid;
+                if role == Role::Next {
+                    place.next = Some(process);
+                } else {
+                    let slot = &self.group.board.slots()[number];
+                    slot.pid.store(pid, Ordering::Relaxed);
+                    place.current = Some(process);
+                    // One that keeps failing is not waited for until it is ready.
+                    if place.failures == 0 {
+                        slot.set_state(State::Starting);
+                    }
+                }
+                let options = &self.group.options;
+                let identity = self.program.identity.as_ref();
+                let text = format!(
+                    "Starting process '{}' with uid={}, gid={} and threads={}. (pid={pid})",
+                    options.name,
+                    identity.map_or_else(|| rustix::process::geteuid().as_raw(), |who| who.uid),
+                    identity.map_or_else(|| rustix::process::getegid().as_raw(), |who| who.gid),
+                    options.threads
+                );
+                self.log(Level::Info, &text);
+            }
+            Err(error) => {
+                self.log(
+                    Level::Critical,
+                    &format!(
+                        "WSGI0010: Couldn't spawn process '{}': {error}.",
+                        self.group.options.name
+                    ),
+                );
+                self.failed(number);
+            }
+        }
+    }
+
+    /// A start has failed: it is tried again, after longer and longer pauses.
+    fn failed(&mut self, number: usize) {
+        let place = &mut self.places[number];
+        let pause = FIRST_PAUSE * 2_u32.saturating_pow(place.failures.min(6));
+        place.failures += 1;
+        let pause = pause.min(LONGEST_PAUSE);
+        place.retry = Some(Instant::now() + pause);
+        if place.current.is_none() {
+            self.group.board.slots()[number].set_state(State::Failing);
+        }
+        let text = format!(
+            "Daemon process '{}' is started again in {:.1} s, after {} failure(s).",
+            self.group.options.name,
+            pause.as_secs_f64(),
+            self.places[number].failures
+        );
+        self.log(Level::Error, &text);
+    }
+
+    /// A process may have said something, or ended.
+    pub(crate) fn look_at(&mut self, pid: i32, mode: Mode) {
+        while let Some(notice) = self.notice_of(pid) {
+            self.take_notice(pid, notice, mode);
+        }
+        let status = wait_for(pid, self.processes().find(|process| process.pid == pid));
+        if let Some(status) = status {
+            while let Some(notice) = self.notice_of(pid) {
+                self.take_notice(pid, notice, mode);
+            }
+            self.has_died(pid, status, mode);
+        }
+    }
+
+    fn place_of(&self, pid: i32) -> Option<(usize, Role)> {
+        self.places
+            .iter()
+            .enumerate()
+            .find_map(|(number, place)| Some((number, place.role_of(pid)?)))
+    }
+
+    fn notice_of(&self, pid: i32) -> Option<Notice> {
+        let process = self.processes().find(|process| process.pid == pid)?;
+        let mut packet = vec![0; LONGEST_PACKET];
+        loop {
+            let received =
+                recv(&process.control, &mut packet, RecvFlags::DONTWAIT | RecvFlags::TRUNC);
+            let (_, length) = received.ok().filter(|(_, length)| *length > 0)?;
+            // What is none is not worth more than that.
+            if let Ok(notice) = serde_json::from_slice(&packet[..length.min(LONGEST_PACKET)]) {
+                return Some(notice);
+            }
+        }
+    }
+
+    fn take_notice(&mut self, pid: i32, notice: Notice, mode: Mode) {
+        let Some((number, role)) = self.place_of(pid) else { return };
+        match notice {
+            Notice::Log(level, text) => {
+                let level = crate::exchange::level_of(level.into());
+                self.log(level, &text);
+            }
+            Notice::Ready => self.is_ready(number, role),
+            Notice::Replace(reason) if role == Role::Current => self.replace(number, reason),
+            Notice::Ending(_) if role == Role::Current => {
+                let force = self.patience().map(|patience| Instant::now() + patience);
+                let place = &mut self.places[number];
+                if let Some(mut process) = place.current.take() {
+                    process.is_ending = true;
+                    process.force = force;
+                    place.former.push(process);
+                }
+                if place.next.is_none() {
+                    self.slot(number).set_state(State::Starting);
+                }
+                self.keep(mode);
+            }
+            Notice::Replace(_) | Notice::Ending(_) => {}
+        }
+    }
+
+    fn slot(&self, number: usize) -> &'static Slot {
+        &self.group.board.slots()[number]
+    }
+
+    fn is_ready(&mut self, number: usize, role: Role) {
+        let patience = self.patience();
+        let slot = self.slot(number);
+        let place = &mut self.places[number];
+        if role == Role::Next
+            && let Some(mut next) = place.next.take()
+        {
+            next.is_ready = true;
+            if let Some(mut old) = place.current.replace(next) {
+                old.is_ending = true;
+                old.force = patience.map(|patience| Instant::now() + patience);
+                if let Ok(packet) = serde_json::to_vec(&Order::Retire) {
+                    // One that is gone needs no telling.
+                    let _gone =
+                        send(&old.control, &packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+                }
+                place.former.push(old);
+            }
+            place.wanted = None;
+        }
+        let Some(process) = &mut place.current else { return };
+        process.is_ready = true;
+        slot.pid.store(process.pid, Ordering::Relaxed);
+        slot.started.store(process.started, Ordering::Release);
+        slot.set_state(State::Ready);
+        // What a script changed to before it started is not news to it any more.
+        if self.group.options.threads > 0 {
+            place.retry = None;
+        }
+    }
+
+    /// How long one that ends may take for it.
+    fn patience(&self) -> Option<Duration> {
+        let options = &self.group.options;
+        let drain = options.graceful_timeout.max(options.eviction_timeout);
+        let shutdown = options.shutdown_timeout;
+        (!shutdown.is_zero()).then(|| drain + shutdown + MARGIN)
+    }
+
+    fn replace(&mut self, number: usize, reason: Reason) {
+        self.places[number].wanted = Some(reason);
+        if reason == Reason::ScriptReload {
+            let fresh_since = &self.group.board.group().fresh_since;
+            let started = |place: &Place| place.current.as_ref().map(|process| process.started);
+            // One that has started since the last change tells of another.
+            if started(&self.places[number]) >= Some(fresh_since.load(Ordering::Relaxed)) {
+                fresh_since.store(now(), Ordering::Release);
+            }
+            let fresh_since = fresh_since.load(Ordering::Relaxed);
+            for place in &mut self.places {
+                if started(place).is_some_and(|started| started < fresh_since) {
+                    place.wanted.get_or_insert(reason);
+                }
+            }
+        }
+    }
+
+    fn has_died(&mut self, pid: i32, status: i32, mode: Mode) {
+        let Some((number, role)) = self.place_of(pid) else { return };
+        let Some(process) = self.places[number].take(pid) else { return };
+        let slot = self.slot(number);
+        // The status first: who finds the pid takes it.
+        slot.dead_status.store(status, Ordering::Relaxed);
+        slot.dead_pid.store(pid, Ordering::Release);
+        self.log_death(&process, status);
+        if matches!(mode, Mode::Ending(_)) || role == Role::Former {
+            return;
+        }
+        let is_service = self.group.options.threads == 0;
+        if role == Role::Next || !process.is_ready {
+            return self.failed(number);
+        }
+        let lived = process.begin.elapsed();
+        let place = &mut self.places[number];
+        if place.next.is_some() {
+            slot.set_state(State::Starting);
+            return;
+        }
+        slot.set_state(State::Starting);
+        let was_killed = ExitStatus::from_raw(status).signal().is_some();
+        let is_at_once = lived >= LONG_LIFE || is_service && was_killed;
+        if is_at_once {
+            place.failures = 0;
+        } else if is_service || place.failures >= QUICK_DEATHS {
+            return self.failed(number);
+        } else {
+            place.failures += 1;
+        }
+        slot.set_state(State::Starting);
+        self.keep(mode);
+    }
+
+    fn log_death(&self, process: &Process, status: i32) {
+        let exit = ExitStatus::from_raw(status);
+        let named = self.named(process.pid);
+        let (level, text) = match exit.signal() {
+            Some(_) if process.is_ending => {
+                (Level::Info, format!("Process {named} was terminated by {exit}."))
+            }
+            Some(_) => (
+                Level::Error,
+                format!(
+                    "Process {named} has died, it was terminated by {exit}; deregistering and restarting it."
+                ),
+            ),
+            None if exit.success() => {
+                (Level::Info, format!("Process {named} terminated normally, exit code 0."))
+            }
+            None if process.is_ready => {
+                (Level::Warning, format!("Process {named} has ended ({exit}); restarting it."))
+            }
+            None => {
+                (Level::Error, format!("Process {named} has ended before it was ready ({exit})."))
+            }
+        };
+        self.log(level, &text);
+    }
+
+    fn named(&self, pid: i32) -> String {
+        format!("'{}' (pid={pid})", self.group.options.name)
+    }
+
+    fn log(&self, level: Level, text: &str) {
+        httpd::log_to(self.server, crate::index(), level, text);
+    }
+}
+
+/// How a process has ended, if it has. One that is no child of ours, as after a
+/// graceful restart, tells only that.
+fn wait_for(pid: i32, process: Option<&Process>) -> Option<i32> {
+    let mut status = 0;
+    // SAFETY: a number of this frame's.
+    match unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } {
+        0 => None,
+        found if found == pid => Some(status),
+        _ => {
+            let life = process?;
+            super::reader::wait(&life.life, None, 0).0.then_some(0)
+        }
+    }
+}
+
+/// After the first failed start; doubled after each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// One that has lived so long has not failed.
+const LONG_LIFE: Duration = Duration::from_secs(10);
+/// Deaths soon after the start before there are pauses.
+const QUICK_DEATHS: u32 = 5;
+/// By how much the supervisor outlasts a process's own limits.
+const MARGIN: Duration = Duration::from_secs(2);
+/// Bytes of one message at most.
+const LONGEST_PACKET: usize = 64 * 1024;
