@@ -289,6 +289,22 @@ pub fn start(config: &Config) -> Start {
     Ok(())
 }
 
+/// Takes over the Python that has called this, on its main thread, which is detached
+/// afterwards.
+pub fn adopt() {
+    let main = Interpreter::main();
+    // SAFETY: attached, as whoever Python calls.
+    let state = unsafe { ffi::PyEval_SaveThread() };
+    STATES.with_borrow_mut(|states| states.insert(main, state));
+}
+
+/// Undoes [`adopt`], on the same thread.
+pub fn give_back() {
+    let state = Interpreter::main().state();
+    // SAFETY: this thread's own state, and the thread is not attached.
+    unsafe { ffi::PyEval_RestoreThread(state) };
+}
+
 fn fill(record: &mut ffi::PyConfig, config: &Config) -> Start {
     let record = std::ptr::from_mut(record);
     // SAFETY: fields of one live record.

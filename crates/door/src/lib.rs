@@ -10,6 +10,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
+use std::sync::atomic::AtomicU64;
 
 /// Bytes of somebody else.
 #[repr(C)]
@@ -238,6 +239,8 @@ pub struct Settings<'a> {
     pub case_sensitivity: bool,
     /// Whether httpd runs as one process for a debugger: streams stay alone.
     pub one_process: bool,
+    /// Where it runs, if not in httpd's own processes.
+    pub daemon: Option<&'a Daemon<'a>>,
     /// Most processes and threads of the MPM.
     pub processes: c_int,
     /// Threads of each process.
@@ -250,6 +253,24 @@ pub struct Settings<'a> {
     pub mpm_name: Text<'a>,
     /// When httpd was built.
     pub build_date: Text<'a>,
+}
+
+/// What a daemon process has of its own.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Daemon<'a> {
+    /// Name of its group.
+    pub group: Text<'a>,
+    /// Processes of the group.
+    pub processes: c_int,
+    /// Threads of each; 0 where no requests are served.
+    pub threads: c_int,
+    /// `wsgi.multiprocess`.
+    pub multiprocess: bool,
+    /// `wsgi.run_once`.
+    pub run_once: bool,
+    /// First entry of `sys.path`; empty for none.
+    pub home: Text<'a>,
 }
 
 /// Settings of interpreters, as one `<WSGIInterpreterOptions>` or the server has
@@ -426,7 +447,33 @@ pub struct Call<'a> {
     pub body_length: i64,
     /// The `request_rec`, with `WSGIPassApacheRequest`; else null.
     pub apache_request: *mut c_void,
+    /// How it came to a daemon process.
+    pub way: Option<&'a Way<'a>>,
 }
+
+/// How a request came to a daemon process. Times are microseconds since 1970.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Way<'a> {
+    /// When httpd looked for a process.
+    pub queue_start: i64,
+    /// When a thread of it had the request.
+    pub daemon_start: i64,
+    /// How often httpd has connected for it.
+    pub connects: u16,
+    /// How often it was handed back.
+    pub restarts: u16,
+    /// Whether `RequestTimeout` may be raised in the thread, or was: a number of the
+    /// request, shifted by [`INTERRUPTIBLE_BITS`], with [`INTERRUPTED`] and [`OVER`].
+    pub interruption: &'a AtomicU64,
+}
+
+/// Places of the flags in [`Way::interruption`].
+pub const INTERRUPTIBLE_BITS: u32 = 2;
+/// The exception is on its way.
+pub const INTERRUPTED: u64 = 1;
+/// Nothing of the application runs any more.
+pub const OVER: u64 = 2;
 
 /// What a call ended with.
 pub type Outcome = c_int;
@@ -438,6 +485,10 @@ pub const FAILED: Outcome = 500;
 pub const NO_CALLABLE: Outcome = 404;
 /// Something was sent, then the application failed: the client must see it.
 pub const BROKEN_OFF: Outcome = -2;
+
+/// Nothing was begun: the script has changed, and a daemon process does not load it
+/// anew.
+pub const CHANGED: Outcome = -3;
 
 /// What the guest does for the host.
 #[repr(C)]
@@ -464,4 +515,4 @@ pub const SYMBOL: &CStr = c"mod_wsgi_guest";
 /// Type of that function.
 pub type Enter = unsafe extern "C" fn() -> &'static Guest;
 /// Changes with every change of this file: host and guest are built together.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

@@ -1,7 +1,7 @@
 //! One request from the application's call to the end of its answer.
 
 use cpython::{Attached, Object, Raised, Result};
-use door::{BROKEN_OFF, Call, DONE, FAILED, NO_CALLABLE, Outcome, Script};
+use door::{BROKEN_OFF, CHANGED, Call, DONE, FAILED, NO_CALLABLE, Outcome, Script};
 use wsgi::key::Key;
 
 use crate::current::{self, level};
@@ -10,10 +10,11 @@ use crate::exception::{self, Held, clear};
 use crate::input::Input;
 use crate::metrics::{Ended, Meter};
 use crate::response::Response;
+use crate::script::{self, Missing};
 use crate::send::call_application;
 use crate::types::Handle;
 use crate::world::World;
-use crate::{environ, script};
+use crate::{environ, timeout};
 
 /// Loads a script before any request asks for it.
 pub fn load(script: &Script<'_>) {
@@ -61,10 +62,22 @@ struct Work<'a> {
 impl Work<'_> {
     fn serve(&mut self, py: Attached<'_>) -> Outcome {
         let (world, call) = (self.world, self.call);
-        let Some(module) = script::module(py, world, &call.script) else { return FAILED };
+        let module = match script::module(py, world, &call.script) {
+            Ok(module) => module,
+            Err(Missing::Failed) => return FAILED,
+            Err(Missing::Changed) => return CHANGED,
+        };
         let Some(application) = callable(py, world, &module, call) else { return NO_CALLABLE };
-        match current::calling(|| self.answer(py, &application)) {
+        let answered = current::calling(|| self.answer(py, &application));
+        if let Some(way) = call.way {
+            timeout::forget(py, way.interruption);
+        }
+        match answered {
             Ok(()) => DONE,
+            Err(Raised) if call.way.is_some() && timeout::is_set(world) => {
+                exception::clear(py);
+                timeout::answer(&self.response)
+            }
             Err(Raised) => {
                 exception::log(py, world, call.script.path.bytes());
                 if self.response.begun { BROKEN_OFF } else { FAILED }
@@ -84,7 +97,7 @@ impl Work<'_> {
         self.response.events = Some((std::ptr::from_ref(world), facts.request_id.raw()));
         let adapter = Handle::make(py, &world.types.response, &raw mut self.response)?;
         let running = Running::begin(py, world, &facts.request_id)?;
-        let replaced = events::begins(py, world, &environ, application)?;
+        let replaced = events::begins(py, world, &environ, application, &facts)?;
         let application = replaced.as_ref().unwrap_or(application);
         let result = call_application(py, world, application, &environ, &adapter);
         if result.is_err() {
@@ -97,6 +110,8 @@ impl Work<'_> {
         if let Some(used) = &used {
             let ended = Ended {
                 request_start: facts.request_start,
+                queue_start: facts.queue_start,
+                daemon_start: facts.daemon_start,
                 application_start: facts.application_start,
                 application_finish: environ::now(),
                 status: self.response.code(),

@@ -26,6 +26,12 @@ pub(crate) struct Facts<'py> {
     /// Microseconds since 1970.
     pub(crate) request_start: i64,
     pub(crate) application_start: i64,
+    /// As in `door::Way`; 0 where no daemon process serves.
+    pub(crate) queue_start: i64,
+    /// See above.
+    pub(crate) daemon_start: i64,
+    pub(crate) connects: i64,
+    pub(crate) restarts: i64,
 }
 
 /// Makes the environ.
@@ -43,6 +49,10 @@ pub(crate) fn make<'py>(
         thread_id: thread_id(),
         request_start: call.begun,
         application_start: now(),
+        queue_start: call.way.map_or(0, |way| way.queue_start),
+        daemon_start: call.way.map_or(0, |way| way.daemon_start),
+        connects: call.way.map_or(0, |way| way.connects.into()),
+        restarts: call.way.map_or(0, |way| way.restarts.into()),
     };
     let scheme = if call.https { &world.own.https } else { &world.own.http };
     let items = [
@@ -53,6 +63,13 @@ pub(crate) fn make<'py>(
     ];
     for (key, value) in &items {
         environ.set_item(&world.known(py, *key)?, value)?;
+    }
+    if call.way.is_some() {
+        for (key, time) in
+            [(Key::QueueStart, facts.queue_start), (Key::DaemonStart, facts.daemon_start)]
+        {
+            environ.set_item(&world.known(py, key)?, &Object::float(py, seconds(time))?)?;
+        }
     }
     if !call.apache_request.is_null() {
         // SAFETY: S3: nothing is freed with the capsule, which outlives its request

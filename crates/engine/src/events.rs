@@ -54,12 +54,15 @@ pub(crate) fn begins<'py>(
     world: &World,
     environ: &Object<'py>,
     application: &Object<'py>,
+    facts: &Facts<'_>,
 ) -> Result<Option<Object<'py>>> {
     if !world.own.has_subscribers() {
         return Ok(None);
     }
     let tell = world.own.request_begins.get(py)?;
-    tell.call(&[environ, application]).map(Some)
+    let connects = Object::integer(py, facts.connects)?;
+    let restarts = Object::integer(py, facts.restarts)?;
+    tell.call(&[environ, application, &connects, &restarts]).map(Some)
 }
 
 /// Tells of the exception that is set, and leaves it so.
@@ -101,6 +104,8 @@ pub(crate) fn ends(
             whole(facts.thread_id)?,
             seconds(facts.request_start)?,
             seconds(facts.application_start)?,
+            seconds(facts.queue_start)?,
+            seconds(facts.daemon_start)?,
         ],
     )?;
     let traffic = |traffic: Traffic| {

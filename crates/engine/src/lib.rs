@@ -24,12 +24,17 @@ mod question;
 mod response;
 mod script;
 mod send;
+mod service;
 mod setup;
 mod template;
+mod timeout;
 mod tls;
 mod types;
 mod world;
 
 pub use call::{handle, load};
 pub use question::ask;
-pub use world::{start, stop};
+pub use script::has_loaded;
+pub use service::run_service;
+pub use timeout::{interrupt, log_stacks, take_lock};
+pub use world::{adopt, give_back, start, stop, tell_end, tell_signal};

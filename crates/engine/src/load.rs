@@ -21,6 +21,8 @@ pub(crate) struct Script {
     pub(crate) module: Option<Kept>,
     /// Time of its file when it was loaded, in microseconds since 1970.
     pub(crate) time: i64,
+    /// It has changed since, and a request for it was handed back.
+    pub(crate) is_handed_back: bool,
 }
 
 impl Scripts {

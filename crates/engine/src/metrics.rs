@@ -120,6 +120,10 @@ impl Drop for Meter {
 pub(crate) struct Ended {
     /// Microseconds since 1970.
     pub(crate) request_start: i64,
+    /// As in `door::Way`; 0 where no daemon process serves.
+    pub(crate) queue_start: i64,
+    /// See above.
+    pub(crate) daemon_start: i64,
     pub(crate) application_start: i64,
     pub(crate) application_finish: i64,
     /// The application's, if it gave one.
@@ -141,11 +145,12 @@ pub(crate) fn is_measuring() -> bool {
 
 /// Remembers when the process started, how many threads serve, and whether
 /// telemetry has the figures to itself.
-pub(crate) fn start(threads: i64, telemetry: bool) {
+pub(crate) fn start(threads: i64, telemetry: bool, is_daemon: bool) {
     let threads = usize::try_from(threads).unwrap_or(1).max(1);
     PROCESS.get_or_init(|| Process {
         started: epoch(),
         telemetry,
+        is_daemon,
         counts: (0..threads).map(|_| AtomicU64::new(0)).collect(),
     });
 }
@@ -165,6 +170,7 @@ pub(crate) fn record() {
 struct Process {
     started: f64,
     telemetry: bool,
+    is_daemon: bool,
     /// Requests by thread.
     counts: Box<[AtomicU64]>,
 }
@@ -229,9 +235,12 @@ struct Interval {
     waits: i64,
 }
 
-/// Parts of a request that are timed. Those of daemon processes are none here.
-const PHASES: [&str; 6] = [
+/// Parts of a request that are timed.
+const PHASES: [&str; 8] = [
     "server_time",
+    // These two only where a daemon process serves.
+    "queue_time",
+    "daemon_time",
     "application_time",
     "request_time",
     "gil_wait_time",
@@ -302,7 +311,15 @@ impl Totals {
 
     fn add(&mut self, thread: i64, ended: &Ended, used: &Used) {
         let micros = |time: i64| Duration::from_micros(u64::try_from(time).unwrap_or(0));
-        let server = micros(ended.application_start - ended.request_start);
+        let [server, queue, daemon] = if ended.daemon_start == 0 {
+            [micros(ended.application_start - ended.request_start), Duration::ZERO, Duration::ZERO]
+        } else {
+            [
+                micros(ended.queue_start - ended.request_start),
+                micros(ended.daemon_start - ended.queue_start),
+                micros(ended.application_start - ended.daemon_start),
+            ]
+        };
         let application = micros(ended.application_finish - ended.application_start);
         let elapsed = used.elapsed.unwrap_or(application);
         let slot = self.slot(thread);
@@ -320,8 +337,10 @@ impl Totals {
         interval.waits += i64::from(used.waits.count);
         let times = [
             server,
+            queue,
+            daemon,
             application,
-            server + application,
+            server + queue + daemon + application,
             used.waits.total,
             ended.input.time,
             ended.output.time,

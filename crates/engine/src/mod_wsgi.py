@@ -185,7 +185,10 @@ def _log_stack():
 
 
 def subscribe_signals(callback):
-    # Signals are told to daemon processes alone.
+    # Signals are told to daemon processes alone, while they serve.
+    if _settings["daemon"] and _settings["serves"]:
+        signal_callbacks.append(callback)
+        return callback
     _log(_INFO, b"subscription to signals ignored outside of a daemon process")
     _log_stack()
     return callback
@@ -269,7 +272,7 @@ def request_data():
         raise RuntimeError("no active request for thread") from None
 
 
-def _request_begins(environ, application):
+def _request_begins(environ, application, connects, restarts):
     """Answers what is to be called."""
     data = request_data()
     payload = _publish(
@@ -277,8 +280,8 @@ def _request_begins(environ, application):
         request_id=environ["mod_wsgi.request_id"],
         thread_id=environ["mod_wsgi.thread_id"],
         server_pid=environ["mod_wsgi.server_pid"],
-        daemon_connects=0,
-        daemon_restarts=0,
+        daemon_connects=connects,
+        daemon_restarts=restarts,
         request_start=environ["mod_wsgi.request_start"],
         queue_start=environ["mod_wsgi.queue_start"],
         daemon_start=environ["mod_wsgi.daemon_start"],
@@ -314,7 +317,7 @@ def _request_fails(request_id, kind, value, trace):
 def _request_ends(facts, status, read, written, used):
     """`read` and `written`: count, bytes, seconds. `used`: seconds of the processor
     as user and as system, seconds and number of waits for Python's lock."""
-    request_id, thread_id, request_start, application_start = facts
+    request_id, thread_id, request_start, application_start, queue_start, daemon_start = facts
     now = _time.time()
     _publish(
         "request_finished",
@@ -322,8 +325,8 @@ def _request_ends(facts, status, read, written, used):
         thread_id=thread_id,
         server_pid=str(_os.getpid()),
         request_start=request_start,
-        queue_start=0.0,
-        daemon_start=0.0,
+        queue_start=queue_start,
+        daemon_start=daemon_start,
         application_finish=now,
         application_time=now - application_start,
         input_reads=read[0],
@@ -342,13 +345,64 @@ def _request_ends(facts, status, read, written, used):
     )
 
 
-def _process_stopping():
-    payload = _publish("process_stopping", shutdown_reason="")
+def _process_stopping(reason):
+    payload = _publish("process_stopping", shutdown_reason=reason)
     for callback in list(shutdown_callbacks):
         try:
             callback("process_stopping", **payload)
         except Exception:
             _log_of_callback("a shutdown callback")
+
+
+def _process_signal(name, number):
+    payload = _publish("process_signal", signame=name, signum=number)
+    for callback in list(signal_callbacks):
+        try:
+            callback("process_signal", **payload)
+        except Exception:
+            _log_of_callback("a signal callback")
+
+
+def _stacks(only):
+    """Lines that say what threads are doing: that one, or, for 0, all but this."""
+    lines = []
+    for thread, frame in _sys._current_frames().items():
+        if thread != only if only else thread == _get_ident():
+            continue
+        verb, count = "executing", 0
+        while frame is not None:
+            code = frame.f_code
+            where = f'file "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'
+            lines.append(f"Thread {thread} {verb} {where}" if not count else f"called from {where}")
+            frame, count = frame.f_back, count + 1
+    return [line.encode("utf-8", "replace") for line in lines]
+
+
+def _serve_alone(path, name):
+    """Runs the script of a service. Answers the status to exit with."""
+    from types import ModuleType
+
+    def stop(number, frame):
+        raise SystemExit(0)
+
+    _signal.signal(_signal.SIGTERM, stop)
+    try:
+        with open(path, "rb") as file:
+            code = compile(file.read(), path, "exec", dont_inherit=True)
+        module = ModuleType(name)
+        module.__file__ = path
+        module.__mtime__ = _os.stat(path).st_mtime_ns // 1000
+        _sys.modules[name] = module
+        exec(code, module.__dict__)
+    except SystemExit as exit:
+        if exit.code is None or isinstance(exit.code, int):
+            return (exit.code or 0) & 255
+        _log(_ERROR, str(exit.code).encode("utf-8", "replace"))
+        return 1
+    except BaseException:
+        _log_exception(*_sys.exc_info())
+        return 1
+    return 0
 
 
 def _log_of_callback(what):
@@ -368,6 +422,19 @@ def _restrict_signal():
         return handler
 
     _signal.signal = signal
+
+
+def _add_user():
+    import pwd
+
+    try:
+        user = pwd.getpwuid(_os.getuid())
+    except KeyError:
+        return
+    _os.environ["HOME"] = user.pw_dir
+    for name in ("USER", "USERNAME", "LOGNAME"):
+        if name in _os.environ:
+            _os.environ[name] = user.pw_name
 
 
 def _add_path(folders):
@@ -393,10 +460,14 @@ def _set_up():
             _sys.stdin = _Restricted("sys.stdin")
     if _settings["restrict_signal"]:
         _restrict_signal()
+    if _settings["daemon"]:
+        _add_user()
     if _settings["eggs"]:
         _os.environ["PYTHON_EGG_CACHE"] = _settings["eggs"]
     if _settings["path"]:
         _add_path(_settings["path"])
+    if _settings["home"]:
+        _sys.path.insert(0, _settings["home"])
     try:
         import apache
     except ImportError:

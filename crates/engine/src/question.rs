@@ -29,7 +29,7 @@ fn ask_in(
     question: &Question<'_>,
     sink: &mut Sink<'_>,
 ) -> Answered {
-    let Some(module) = script::module(py, world, &question.script) else { return NOT_LOADED };
+    let Ok(module) = script::module(py, world, &question.script) else { return NOT_LOADED };
     let mut answered = NOT_LOADED;
     let asked = with_arguments(py, world, question, |arguments| {
         for (number, name) in question.functions.items().iter().enumerate() {

@@ -4,6 +4,7 @@
 use std::ffi::{CString, c_char};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cpython::{Attached, Object, Raised, Result, ffi};
 use wsgi::reload::is_stale;
@@ -14,24 +15,43 @@ use crate::load::{self, Script};
 use crate::types::{Kind, raise};
 use crate::world::{Kept, World};
 
-/// The module of a script, loaded if it is not or has changed. None means that
-/// it failed, and that the log has said why.
+/// Why there is no module.
+pub(crate) enum Missing {
+    /// It failed to load, and the log has said why.
+    Failed,
+    /// It has changed, and another process is to load it.
+    Changed,
+}
+
+/// Whether any script has been loaded so far.
+pub fn has_loaded() -> bool {
+    HAS_LOADED.load(Ordering::Relaxed)
+}
+
+static HAS_LOADED: AtomicBool = AtomicBool::new(false);
+
+/// The module of a script, loaded if it is not or has changed. Where others serve
+/// what has changed, the first to notice is told so; after that the old one goes on.
 pub(crate) fn module<'py>(
     py: Attached<'py>,
     world: &World,
     script: &door::Script<'_>,
-) -> Option<Object<'py>> {
+) -> std::result::Result<Object<'py>, Missing> {
     let (path, time) = (script.path.bytes(), script.time);
     let loaded = world.scripts.find(path);
     let mut loaded = load::wait(py, &loaded);
     if let Some(kept) = &loaded.module {
-        let module = kept.get(py).ok()?;
+        let module = kept.get(py).map_err(|Raised| Missing::Failed)?;
         let is_stale = || {
             is_stale(loaded.time, Some(time).filter(|time| *time >= 0))
                 || asks_for_reload(py, world, &module, path)
         };
-        if !script.reloading || !is_stale() {
-            return Some(module);
+        if !script.reloading || loaded.is_handed_back || !is_stale() {
+            return Ok(module);
+        }
+        if world.hands_back {
+            loaded.is_handed_back = true;
+            return Err(Missing::Changed);
         }
     }
     let verb = if loaded.module.is_some() { "Reloading" } else { "Loading" };
@@ -40,16 +60,17 @@ pub(crate) fn module<'py>(
     current::log(level::INFO, text.as_bytes());
     let Ok(module) = run(py, world, path, time) else {
         exception::log(py, world, path);
-        return None;
+        return Err(Missing::Failed);
     };
-    let fresh = Script { module: Some(Kept::new(module.again())), time };
+    HAS_LOADED.store(true, Ordering::Relaxed);
+    let fresh = Script { module: Some(Kept::new(module.again())), time, ..Script::default() };
     let old = std::mem::replace(&mut *loaded, fresh);
     drop(loaded);
     // What goes with the old module may run code, which may ask for the script.
     if let Some(old) = old.module {
         drop(old.take(py));
     }
-    Some(module)
+    Ok(module)
 }
 
 /// The module's own `reload_required(path)`. An exception there means no.
@@ -143,7 +164,7 @@ unsafe fn forget(name: &std::ffi::CStr) {
 }
 
 /// `_mod_wsgi_` and the MD5 of the path, as applications may have seen it.
-fn module_name(path: &[u8], case_sensitivity: bool) -> String {
+pub(crate) fn module_name(path: &[u8], case_sensitivity: bool) -> String {
     let digest =
         if case_sensitivity { md5::compute(path) } else { md5::compute(path.to_ascii_lowercase()) };
     format!("_mod_wsgi_{digest:x}")

@@ -20,13 +20,63 @@ pub(crate) struct Facts {
     one_process: bool,
     processes: i64,
     threads: i64,
+    /// Where this runs; none for httpd's own processes.
+    pub(crate) daemon: Option<Daemon>,
     apache_version: [i64; 3],
     apache_description: Vec<u8>,
     mpm_name: Vec<u8>,
     build_date: Vec<u8>,
 }
 
+/// What a daemon process has of its own, owned.
+pub(crate) struct Daemon {
+    group: String,
+    processes: i64,
+    threads: i64,
+    multiprocess: bool,
+    run_once: bool,
+    home: Vec<u8>,
+}
+
+impl Daemon {
+    fn of(daemon: &door::Daemon<'_>) -> Self {
+        Self {
+            group: String::from_utf8_lossy(daemon.group.bytes()).into_owned(),
+            processes: daemon.processes.into(),
+            threads: daemon.threads.into(),
+            multiprocess: daemon.multiprocess,
+            run_once: daemon.run_once,
+            home: daemon.home.bytes().to_vec(),
+        }
+    }
+}
+
 impl Facts {
+    /// The process group; empty for httpd's own processes.
+    pub(crate) fn group(&self) -> &str {
+        self.daemon.as_ref().map_or("", |daemon| &daemon.group)
+    }
+
+    /// The process, in words.
+    pub(crate) fn place(&self) -> String {
+        match &self.daemon {
+            None => "in embedded mode".to_owned(),
+            Some(daemon) => format!("in daemon process '{}'", daemon.group),
+        }
+    }
+
+    /// Whether requests are served.
+    pub(crate) fn serves(&self) -> bool {
+        self.daemon.as_ref().is_none_or(|daemon| daemon.threads > 0)
+    }
+
+    /// Processes, and threads of each, as the module `mod_wsgi` tells them.
+    pub(crate) fn limits(&self) -> (i64, i64) {
+        self.daemon
+            .as_ref()
+            .map_or((self.processes, self.threads), |daemon| (daemon.processes, daemon.threads))
+    }
+
     pub(crate) fn of(settings: &Settings<'_>) -> Self {
         Self {
             sections: settings.sections.items().iter().map(section_of).collect(),
@@ -36,6 +86,7 @@ impl Facts {
             one_process: settings.one_process,
             processes: settings.processes.into(),
             threads: settings.threads.into(),
+            daemon: settings.daemon.map(Daemon::of),
             apache_version: settings.apache_version.map(i64::from),
             apache_description: settings.apache_description.bytes().to_vec(),
             mpm_name: settings.mpm_name.bytes().to_vec(),
@@ -71,10 +122,11 @@ pub(crate) fn make_module<'py>(
         unsafe { Object::from_borrowed(py, ffi::PyImport_AddModule(c"mod_wsgi".as_ptr())) }?;
     let version = numbers(py, &VERSION)?;
     module.set_attribute(c"version", &version)?;
-    module.set_attribute(c"process_group", &Object::latin1(py, b"")?)?;
+    module.set_attribute(c"process_group", &Object::latin1(py, facts.group().as_bytes())?)?;
     module.set_attribute(c"application_group", &Object::latin1(py, name)?)?;
-    module.set_attribute(c"maximum_processes", &Object::integer(py, facts.processes)?)?;
-    module.set_attribute(c"threads_per_process", &Object::integer(py, facts.threads)?)?;
+    let (processes, threads) = facts.limits();
+    module.set_attribute(c"maximum_processes", &Object::integer(py, processes)?)?;
+    module.set_attribute(c"threads_per_process", &Object::integer(py, threads)?)?;
     functions::add_to(&module)?;
     module.set_attribute(c"_settings", &settings(py, name, facts)?)?;
     // SAFETY: S3; a borrowed reference.
@@ -103,7 +155,7 @@ fn run(py: Attached<'_>, source: &CStr, name: &CStr, names: &Object<'_>) -> Resu
 
 fn settings<'py>(py: Attached<'py>, name: &[u8], facts: &Facts) -> Result<Object<'py>> {
     let shown = String::from_utf8_lossy(name);
-    let resolved = resolve(&facts.sections, EMBEDDED, &shown);
+    let resolved = resolve(&facts.sections, facts.group(), &shown);
     let folders = resolved.path.iter().map(|folder| Object::path(py, folder.as_bytes()));
     let interval = match resolved.switch_interval {
         // It would be that of everybody who shares the lock.
@@ -116,14 +168,18 @@ fn settings<'py>(py: Attached<'py>, name: &[u8], facts: &Facts) -> Result<Object
         }
         seconds => seconds.unwrap_or(0.0),
     };
+    let home = facts.daemon.as_ref().map_or(&[][..], |daemon| &daemon.home);
     let items = [
         ("path", Object::list(py, folders)?),
+        ("home", Object::path(py, home)?),
+        ("daemon", Object::boolean(py, facts.daemon.is_some())),
+        ("serves", Object::boolean(py, facts.serves())),
         ("eggs", Object::path(py, &facts.eggs)?),
         ("server_metrics", Object::boolean(py, facts.server_metrics)),
         ("switch_interval", Object::float(py, interval)?),
         ("restrict_stdin", Object::boolean(py, resolved.restrict_stdin)),
         ("restrict_stdout", Object::boolean(py, resolved.restrict_stdout)),
-        ("restrict_signal", Object::boolean(py, resolved.restrict_signal)),
+        ("restrict_signal", Object::boolean(py, resolved.restrict_signal && facts.serves())),
         ("one_process", Object::boolean(py, facts.one_process)),
         ("processes", Object::integer(py, facts.processes)?),
         ("threads", Object::integer(py, facts.threads)?),
@@ -147,16 +203,20 @@ pub(crate) fn make_constants<'py>(
     module: &Object<'py>,
 ) -> Result<Object<'py>> {
     let constants = Object::dictionary(py)?;
+    let (_, threads) = facts.limits();
+    let daemon = facts.daemon.as_ref();
+    let multiprocess = daemon.map_or(facts.processes != 1, |daemon| daemon.multiprocess);
+    let run_once = daemon.is_some_and(|daemon| daemon.run_once);
     let items = [
         (Key::WsgiVersion, numbers(py, &[1, 0])?),
-        (Key::WsgiMultithread, Object::boolean(py, facts.threads != 1)),
-        (Key::WsgiMultiprocess, Object::boolean(py, facts.processes != 1)),
-        (Key::WsgiRunOnce, Object::boolean(py, false)),
+        (Key::WsgiMultithread, Object::boolean(py, threads != 1)),
+        (Key::WsgiMultiprocess, Object::boolean(py, multiprocess)),
+        (Key::WsgiRunOnce, Object::boolean(py, run_once)),
         (Key::WsgiFileWrapper, module.attribute(c"FileWrapper")?),
         (Key::WsgiInputTerminated, Object::boolean(py, true)),
         (Key::ApacheVersion, numbers(py, &facts.apache_version)?),
         (Key::Version, numbers(py, &VERSION)?),
-        (Key::ProcessGroup, Object::latin1(py, b"")?),
+        (Key::ProcessGroup, Object::latin1(py, facts.group().as_bytes())?),
         (Key::ApplicationGroup, Object::latin1(py, name)?),
         (Key::QueueStart, Object::float(py, 0.0)?),
         (Key::DaemonStart, Object::float(py, 0.0)?),
@@ -175,6 +235,3 @@ fn numbers<'py>(py: Attached<'py>, numbers: &[i64]) -> Result<Object<'py>> {
     let items = numbers.iter().map(|number| Object::integer(py, *number)).collect::<Result<_>>()?;
     Object::tuple(py, items)
 }
-
-/// The process group of httpd's own processes.
-pub(crate) const EMBEDDED: &str = "";

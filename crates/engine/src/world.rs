@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use cpython::{Attached, Config, Interpreter, Object, Raised, Result, ffi};
@@ -14,7 +15,7 @@ use crate::current::{self, level};
 use crate::exception;
 use crate::load::Scripts;
 use crate::metrics;
-use crate::setup::{EMBEDDED, Facts, make_constants, make_module};
+use crate::setup::{Facts, make_constants, make_module};
 use crate::template::Templates;
 use crate::types::Types;
 
@@ -22,6 +23,10 @@ use crate::types::Types;
 pub(crate) struct World {
     /// Name of the application group; empty for the main interpreter.
     pub(crate) name: Vec<u8>,
+    /// The process, in words.
+    process: String,
+    /// Whether a script that has changed is left to a process that starts later.
+    pub(crate) hands_back: bool,
     /// The interpreter.
     pub(crate) interpreter: Interpreter,
     /// Its scripts.
@@ -75,8 +80,15 @@ pub(crate) struct Own {
     new_errors: Kept,
     settle_errors: Kept,
     process_stopping: Kept,
+    process_signal: Kept,
     join_threads: Kept,
     run_atexit: Kept,
+    /// `RequestTimeout`.
+    pub(crate) request_timeout: Kept,
+    /// `_stacks`.
+    pub(crate) stacks: Kept,
+    /// `_serve_alone`.
+    pub(crate) serve_alone: Kept,
     /// The text `used`.
     used: Kept,
 }
@@ -101,6 +113,10 @@ impl Own {
             new_errors: kept(c"_new_errors")?,
             settle_errors: kept(c"_settle_errors")?,
             process_stopping: kept(c"_process_stopping")?,
+            process_signal: kept(c"_process_signal")?,
+            request_timeout: kept(c"RequestTimeout")?,
+            stacks: kept(c"_stacks")?,
+            serve_alone: kept(c"_serve_alone")?,
             join_threads: kept(c"_join_threads")?,
             run_atexit: kept(c"_run_atexit")?,
             used: text(c"used")?,
@@ -171,10 +187,26 @@ pub fn start(host: &'static Host, settings: &Settings<'_>) -> std::result::Resul
         hash_seed: u32::try_from(settings.hash_seed).ok(),
         name: b"mod_wsgi".to_vec(),
     })?;
-    metrics::start(settings.threads.into(), settings.telemetry);
-    let process =
-        PROCESS.get_or_init(|| Process { settings: Facts::of(settings), worlds: Mutex::default() });
-    current::log(level::INFO, b"Attaching to Python main interpreter in embedded mode.");
+    set_up_main(settings)
+}
+
+/// Sets up the main interpreter of a Python that runs already and has called us on
+/// its main thread, which is detached afterwards.
+///
+/// # Errors
+/// Why it cannot serve.
+pub fn adopt(host: &'static Host, settings: &Settings<'_>) -> std::result::Result<(), String> {
+    current::set_host(host);
+    cpython::adopt();
+    set_up_main(settings)
+}
+
+fn set_up_main(settings: &Settings<'_>) -> std::result::Result<(), String> {
+    let facts = Facts::of(settings);
+    metrics::start(facts.limits().1, settings.telemetry, facts.daemon.is_some());
+    let text = format!("Attaching to Python main interpreter {}.", facts.place());
+    current::log(level::INFO, text.as_bytes());
+    let process = PROCESS.get_or_init(|| Process { settings: facts, worlds: Mutex::default() });
     let main = World::set_up(&[], Interpreter::main(), &process.settings)?;
     if let Ok(mut worlds) = process.worlds.lock() {
         worlds.insert(Vec::new(), Arc::new(main));
@@ -185,17 +217,85 @@ pub fn start(host: &'static Host, settings: &Settings<'_>) -> std::result::Resul
 /// Tells every interpreter of the end, then ends them, the main one last, unless
 /// told not to.
 pub fn stop(destroy: bool) {
-    let Some(process) = PROCESS.get() else { return };
-    let worlds = process.worlds.lock().map(|mut worlds| std::mem::take(&mut *worlds));
-    let worlds: Vec<Arc<World>> = worlds.unwrap_or_default().into_values().rev().collect();
     // All hear of it before the first one ends.
-    for world in &worlds {
-        world.call_own(|own| &own.process_stopping);
-    }
+    tell_end("");
     if !destroy {
         return;
     }
-    let mut are_all_ended = true;
+    let Some(main) = end_others() else { return };
+    current::log(level::INFO, b"Terminating Python runtime in embedded mode.");
+    if end_threads(&main) {
+        cpython::stop();
+    } else {
+        main.call_own(|own| &own.run_atexit);
+    }
+    current::log(level::INFO, b"Python runtime has shut down in embedded mode.");
+    // Threads that were left have nobody to tell any more.
+    current::close();
+}
+
+/// Ends all interpreters but the main one, and its threads; no request runs any
+/// more. Whether Python's own end may follow, on this thread, which is attached to
+/// the main interpreter then. If not, its `atexit` has run.
+#[must_use]
+pub fn give_back() -> bool {
+    let Some(main) = end_others() else { return false };
+    current::log(level::INFO, format!("Terminating Python runtime {}.", main.process).as_bytes());
+    if end_threads(&main) {
+        cpython::give_back();
+        return true;
+    }
+    main.call_own(|own| &own.run_atexit);
+    false
+}
+
+/// Interpreters that live, the main one last.
+fn worlds() -> Vec<Arc<World>> {
+    let worlds = PROCESS.get().and_then(|process| process.worlds.lock().ok());
+    worlds.iter().flat_map(|worlds| worlds.values().rev()).cloned().collect()
+}
+
+/// Tells every interpreter that the process ends.
+pub fn tell_end(reason: &str) {
+    for world in worlds() {
+        world.tell(
+            |own| &own.process_stopping,
+            |py| Ok(vec![Object::latin1(py, reason.as_bytes())?]),
+        );
+    }
+}
+
+/// Tells every interpreter of a signal.
+pub fn tell_signal(name: &str, number: i32) {
+    for world in worlds() {
+        world.tell(
+            |own| &own.process_signal,
+            |py| {
+                Ok(vec![Object::latin1(py, name.as_bytes())?, Object::integer(py, number.into())?])
+            },
+        );
+    }
+}
+
+/// The interpreter of that application group, if there is one.
+pub(crate) fn world_of(name: &[u8]) -> Option<Arc<World>> {
+    PROCESS.get()?.worlds.lock().ok()?.get(name).cloned()
+}
+
+static ARE_ALL_ENDED: AtomicBool = AtomicBool::new(true);
+
+/// Waits for the threads of the main interpreter; whether Python itself may end.
+fn end_threads(main: &World) -> bool {
+    main.interpreter.forget_threads_of_host();
+    main.call_own(|own| &own.join_threads);
+    ARE_ALL_ENDED.load(Ordering::Relaxed)
+}
+
+/// Ends all but the main interpreter, which is handed out.
+fn end_others() -> Option<Arc<World>> {
+    let process = PROCESS.get()?;
+    let worlds = process.worlds.lock().map(|mut worlds| std::mem::take(&mut *worlds));
+    let worlds: Vec<Arc<World>> = worlds.unwrap_or_default().into_values().rev().collect();
     for world in worlds.iter().filter(|world| world.interpreter != Interpreter::main()) {
         world.interpreter.forget_threads_of_host();
         world.call_own(|own| &own.join_threads);
@@ -204,24 +304,13 @@ pub fn stop(destroy: bool) {
             let text = format!("Leaving {}, where threads still run.", world.place());
             current::log(level::INFO, text.as_bytes());
             world.call_own(|own| &own.run_atexit);
-            are_all_ended = false;
+            ARE_ALL_ENDED.store(false, Ordering::Relaxed);
             continue;
         }
         current::log(level::INFO, format!("Destroying {}.", world.place()).as_bytes());
         world.interpreter.end();
     }
-    let Some(main) = worlds.last() else { return };
-    current::log(level::INFO, b"Terminating Python runtime in embedded mode.");
-    main.interpreter.forget_threads_of_host();
-    main.call_own(|own| &own.join_threads);
-    if are_all_ended {
-        cpython::stop();
-    } else {
-        main.call_own(|own| &own.run_atexit);
-    }
-    current::log(level::INFO, b"Python runtime has shut down in embedded mode.");
-    // Threads that were left have nobody to tell any more.
-    current::close();
+    worlds.last().cloned()
 }
 
 impl World {
@@ -235,9 +324,10 @@ impl World {
             return Some(Arc::clone(world));
         }
         let shown = String::from_utf8_lossy(name);
-        let text = format!("Creating sub-interpreter '{shown}' in embedded mode.");
+        let place = process.settings.place();
+        let text = format!("Creating sub-interpreter '{shown}' {place}.");
         current::log(level::INFO, text.as_bytes());
-        let own_gil = resolve(&process.settings.sections, EMBEDDED, &shown).own_gil;
+        let own_gil = resolve(&process.settings.sections, process.settings.group(), &shown).own_gil;
         let made = Interpreter::main().attach(|py| Interpreter::new(py, own_gil));
         let interpreter = made
             .map_err(|why| {
@@ -272,6 +362,8 @@ impl World {
                 });
                 Ok(Self {
                     name: name.to_vec(),
+                    process: facts.place(),
+                    hands_back: facts.daemon.is_some(),
                     interpreter,
                     scripts: Scripts::default(),
                     case_sensitivity: facts.case_sensitivity,
@@ -295,9 +387,21 @@ impl World {
 
     /// Calls a function of the module's Python part.
     fn call_own(&self, function: fn(&Own) -> &Kept) {
+        self.tell(function, |_| Ok(Vec::new()));
+    }
+
+    /// The same with arguments.
+    pub(crate) fn tell(
+        &self,
+        function: fn(&Own) -> &Kept,
+        arguments: impl for<'py> FnOnce(Attached<'py>) -> Result<Vec<Object<'py>>>,
+    ) {
         self.interpreter.attach(|py| {
-            let called = function(&self.own).get(py).and_then(|function| function.call(&[]));
-            if called.is_err() {
+            let call = || -> Result<Object<'_>> {
+                let arguments = arguments(py)?;
+                function(&self.own).get(py)?.call(&arguments.iter().collect::<Vec<_>>())
+            };
+            if call().is_err() {
                 exception::print(py);
             }
         });
@@ -306,11 +410,8 @@ impl World {
     /// Interpreter and process, in words.
     pub(crate) fn place(&self) -> String {
         match self.name.as_slice() {
-            [] => "main interpreter in embedded mode".to_owned(),
-            name => {
-                let name = String::from_utf8_lossy(name);
-                format!("sub-interpreter '{name}' in embedded mode")
-            }
+            [] => format!("main interpreter {}", self.process),
+            name => format!("sub-interpreter '{}' {}", String::from_utf8_lossy(name), self.process),
         }
     }
 

@@ -310,6 +310,7 @@ fn run(guest: &'static Guest, global: &GlobalConfig) -> Result<&'static Guest, S
         telemetry: global.has_telemetry,
         case_sensitivity: global.case_sensitivity.unwrap_or(true),
         one_process: asked_of_mpm(sys::AP_MPMQ_MAX_DAEMONS) == 1 && is_debugging(),
+        daemon: None,
         processes: asked_of_mpm(sys::AP_MPMQ_MAX_DAEMONS),
         threads: asked_of_mpm(sys::AP_MPMQ_MAX_THREADS).max(1),
         apache_version: version_of(&description),

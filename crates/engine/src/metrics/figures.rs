@@ -113,11 +113,10 @@ pub(crate) fn of_requests<'py>(py: Attached<'py>) -> Result<Option<Object<'py>>>
         entries.whole(&format!("{what}_{counted}"), traffic.count)?;
     }
     entries.whole("gil_wait_count", interval.waits)?;
+    let is_daemon = PROCESS.get().is_some_and(|process| process.is_daemon);
     for (name, phase) in PHASES.iter().zip(&interval.phases) {
-        add_phase(&entries, name, Some(phase), count)?;
-    }
-    for name in ["queue_time", "daemon_time"] {
-        add_phase(&entries, name, None, count)?;
+        let is_there = is_daemon || !["queue_time", "daemon_time"].contains(name);
+        add_phase(&entries, name, is_there.then_some(phase), count)?;
     }
     Ok(Some(entries.all))
 }
@@ -150,7 +149,7 @@ fn add_threads(entries: &Entries<'_>, slots: &[(Slot, Duration)], period: f64) -
     times("request_threads_current_elapsed", |(_, now)| now)
 }
 
-/// A phase; one of daemon processes is none here.
+/// A phase; one of daemon processes is none in httpd's own.
 fn add_phase(entries: &Entries<'_>, name: &str, phase: Option<&Phase>, count: u64) -> Result<()> {
     let py = entries.py;
     match phase {
