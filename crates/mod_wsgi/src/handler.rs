@@ -93,6 +93,7 @@ fn serve(
         } else {
             std::ptr::null_mut()
         },
+        way: None,
     };
     let at_work = AtWork::begin();
     // SAFETY: the guest's own function; all texts outlive the call.

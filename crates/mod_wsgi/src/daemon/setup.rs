@@ -168,7 +168,7 @@ fn program_of(
         ));
     }
     let pythons = match home {
-        Some(home) => ["python", "python3"].map(|name| format!("{home}/bin/{name}")).to_vec(),
+        Some(home) => pythons_of(home, options.chroot.as_deref()),
         None => vec![env!("MOD_WSGI_PYTHON").to_owned()],
     };
     let mut flags = Vec::new();
@@ -214,6 +214,14 @@ fn program_of(
     })
 }
 
+/// Programs of a Python home, those that are there.
+fn pythons_of(home: &str, root: Option<&str>) -> Vec<String> {
+    let all = ["python", "python3"].map(|name| format!("{home}/bin/{name}"));
+    let is_there = |path: &&String| Path::new(&format!("{}{path}", root.unwrap_or(""))).exists();
+    let there: Vec<String> = all.iter().filter(is_there).cloned().collect();
+    if there.is_empty() { all.to_vec() } else { there }
+}
+
 fn limits_of(options: &wsgi::options::daemon::DaemonOptions) -> Vec<(u32, u64, u64, &'static str)> {
     let mut limits = Vec::new();
     let seconds = options.cpu_time_limit.as_secs();
@@ -250,6 +258,10 @@ fn identity_of(declared: &Declared) -> Result<(Runs, Option<Identity>), String> 
     }
     let account = match &declared.account {
         Some(account) => account.clone(),
+        // httpd's own processes stay what they are, too; httpd has its word about it.
+        None if httpd_uid == u32::MAX => {
+            return Ok((Runs { is_other: false, home: String::new() }, None));
+        }
         None => account::user(&format!("#{httpd_uid}")).unwrap_or(Account {
             name: format!("#{httpd_uid}"),
             uid: httpd_uid,
