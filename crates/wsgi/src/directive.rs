@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use crate::options::daemon::DaemonOptions;
+
 /// One directive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Directive {
@@ -78,6 +80,7 @@ pub fn page() -> String {
             let _written = write!(page, "\n{}\n", directive.text);
         }
     }
+    let _written = write!(page, "\n## Options of WSGIDaemonProcess\n\n{}", DaemonOptions::table());
     page
 }
 
@@ -167,8 +170,8 @@ pub const ALL: &[Directive] = &[
         default: "none",
         context: Context::Server,
         help: "Defines a group of daemon processes.",
-        text: "Options are read and checked; the processes themselves are not there yet, and a request\n\
-               for one is answered 500.",
+        text: "Its options stand in a table at the end of this page. A group that is declared in a virtual\n\
+               host serves hosts of the same `ServerName` alone.",
     },
     Directive {
         name: "WSGIProcessGroup",
@@ -210,14 +213,14 @@ pub const ALL: &[Directive] = &[
         default: "`wsgi` in httpd's runtime folder",
         context: Context::Global,
         help: "Start of the names of sockets of daemon processes.",
-        text: "Relative to ServerRoot. Read; of use with daemon processes.",
+        text: "Relative to ServerRoot. A path must not be longer than a socket's may be: 107 bytes.",
     },
     flag(
         "WSGISocketRotation",
         "On",
         Context::Global,
         "Whether names of sockets change with each restart.",
-        "Read; of use with daemon processes.",
+        "",
     ),
     Directive {
         name: "WSGIAcceptMutex",

@@ -128,13 +128,23 @@ impl DaemonOptions {
         let mut options = Self::new(name);
         for (option, text) in pairs {
             let record = OPTIONS.iter().find(|record| record.0 == option);
-            let (_, thing, set) = record.ok_or_else(|| unknown(option, text))?;
+            let (_, thing, .., set) = record.ok_or_else(|| unknown(option, text))?;
             set(&mut options, &Value { option, thing, text })?;
         }
         if options.script_user.is_some() && options.script_group.is_some() {
             return Err("Only one of script-user and script-group allowed.".to_owned());
         }
         Ok(options)
+    }
+
+    /// The options as a table in Markdown.
+    #[must_use]
+    pub fn table() -> String {
+        let mut table = String::from("| Option | Default | Meaning |\n| --- | --- | --- |\n");
+        for (name, _, default, meaning, _) in OPTIONS {
+            table.push_str(&format!("| `{name}` | {default} | {meaning} |\n"));
+        }
+        table
     }
 
     /// How long requests may go on after SIGUSR1 (reference 2.3, 8).
@@ -356,126 +366,293 @@ fn unknown(option: &str, text: &str) -> String {
 
 type Setter = fn(&mut DaemonOptions, &Value<'_>) -> Result<(), String>;
 
-/// Name of an option, what upstream's error text calls it, what it sets.
-const OPTIONS: [(&str, &str, Setter); 44] = [
-    ("user", "user", |to, value| value.filled().map(|user| to.user = Some(user))),
-    ("group", "group", |to, value| value.filled().map(|group| to.group = Some(group))),
-    ("supplementary-groups", "supplementary groups", |to, value| {
-        value.groups().map(|groups| to.supplementary_groups = groups)
+/// Name of an option, what upstream's error text calls it, its default, what it
+/// means, what it sets.
+const OPTIONS: [(&str, &str, &str, &str, Setter); 44] = [
+    (
+        "user",
+        "user",
+        "Apache's `User`",
+        "Account to switch to, or `#uid`. Used only if httpd is started by root; never root itself.",
+        |to, value| value.filled().map(|user| to.user = Some(user)),
+    ),
+    ("group", "group", "Apache's `Group`", "Primary group, or `#gid`.", |to, value| {
+        value.filled().map(|group| to.group = Some(group))
     }),
-    ("processes", "process count", DaemonOptions::set_processes),
-    ("threads", "thread count", |to, value| {
-        value.number(0..=MAXIMUM_THREADS).map(|count| to.threads = count)
+    (
+        "supplementary-groups",
+        "supplementary groups",
+        "those of the account",
+        "Groups, parted by commas, in place of those of the account.",
+        |to, value| value.groups().map(|groups| to.supplementary_groups = groups),
+    ),
+    (
+        "processes",
+        "process count",
+        "1",
+        "Number of processes. Written at all, it makes `wsgi.multiprocess` true.",
+        DaemonOptions::set_processes,
+    ),
+    (
+        "threads",
+        "thread count",
+        "15",
+        "Threads for requests in each process. 0 makes a service daemon, which runs its import script in the main thread and takes no requests.",
+        |to, value| value.number(0..=MAXIMUM_THREADS).map(|count| to.threads = count),
+    ),
+    ("umask", "umask", "inherited", "Octal file mode mask.", |to, value| {
+        value.mask().map(|mask| to.umask = Some(mask))
     }),
-    ("umask", "umask", |to, value| value.mask().map(|mask| to.umask = Some(mask))),
-    ("chroot", "chroot directory", |to, value| value.absolute().map(|path| to.chroot = Some(path))),
-    ("home", "home directory", |to, value| value.absolute().map(|path| to.home = Some(path))),
-    ("lang", "lang", |to, value| value.filled().map(|lang| to.lang = Some(lang))),
-    ("locale", "locale", |to, value| value.filled().map(|locale| to.locale = Some(locale))),
-    ("python-home", "python home", |to, value| {
-        value.filled().map(|path| to.python_home = Some(path))
+    (
+        "chroot",
+        "chroot directory",
+        "none",
+        "Folder that becomes the root. Its Python, and the scripts, must lie in it; root alone can do it.",
+        |to, value| value.absolute().map(|path| to.chroot = Some(path)),
+    ),
+    (
+        "home",
+        "home directory",
+        "the account's home, or httpd's folder",
+        "Absolute working folder; when given, the first entry of `sys.path`, too.",
+        |to, value| value.absolute().map(|path| to.home = Some(path)),
+    ),
+    ("lang", "lang", "inherited", "Sets `LANG`.", |to, value| {
+        value.filled().map(|lang| to.lang = Some(lang))
     }),
-    ("python-path", "python path", |to, value| {
-        value.filled().map(|path| to.python_path = Some(path))
+    ("locale", "locale", "inherited", "Sets `LC_ALL` and the locale.", |to, value| {
+        value.filled().map(|locale| to.locale = Some(locale))
     }),
-    ("python-eggs", "python eggs directory", |to, value| {
-        value.filled().map(|path| to.python_eggs = Some(path))
-    }),
-    ("switch-interval", "switch interval", |to, value| {
-        value.interval().map(|seconds| to.switch_interval = Some(seconds))
-    }),
-    ("stack-size", "stack size", |to, value| {
+    (
+        "python-home",
+        "python home",
+        "`WSGIPythonHome`",
+        "Python installation or virtual environment. One that does not fit the module is told of when httpd starts, and requests are answered 500.",
+        |to, value| value.filled().map(|path| to.python_home = Some(path)),
+    ),
+    (
+        "python-path",
+        "python path",
+        "none",
+        "Folders for `sys.path`, separated by colons.",
+        |to, value| value.filled().map(|path| to.python_path = Some(path)),
+    ),
+    (
+        "python-eggs",
+        "python eggs directory",
+        "`WSGIPythonEggs`",
+        "Sets `PYTHON_EGG_CACHE`.",
+        |to, value| value.filled().map(|path| to.python_eggs = Some(path)),
+    ),
+    (
+        "switch-interval",
+        "switch interval",
+        "Python's",
+        "Seconds for `sys.setswitchinterval`.",
+        |to, value| value.interval().map(|seconds| to.switch_interval = Some(seconds)),
+    ),
+    ("stack-size", "stack size", "the system's", "Bytes of stack for each thread.", |to, value| {
         value.number(1..=INT_MAX).map(|size| to.stack_size = Some(size))
     }),
-    ("maximum-requests", "request count", |to, value| {
-        value.number(0..=INT_MAX).map(|count| to.maximum_requests = count)
-    }),
-    ("startup-timeout", "startup timeout", |to, value| {
-        value.seconds().map(|time| to.startup_timeout = time)
-    }),
-    ("inactivity-timeout", "inactivity timeout", |to, value| {
-        value.seconds().map(|time| to.inactivity_timeout = time)
-    }),
-    ("request-timeout", "request timeout", |to, value| {
-        value.seconds().map(|time| to.request_timeout = time)
-    }),
-    ("interrupt-timeout", "interrupt timeout", |to, value| {
-        value.seconds().map(|time| to.interrupt_timeout = time)
-    }),
-    ("deadlock-timeout", "deadlock timeout", |to, value| {
-        value.seconds().map(|time| to.deadlock_timeout = time)
-    }),
-    ("graceful-timeout", "graceful timeout", |to, value| {
-        value.seconds().map(|time| to.graceful_timeout = time)
-    }),
-    ("eviction-timeout", "eviction timeout", |to, value| {
-        value.seconds().map(|time| to.eviction_timeout = time)
-    }),
-    ("restart-interval", "restart interval", |to, value| {
-        value.seconds().map(|time| to.restart_interval = time)
-    }),
-    ("shutdown-timeout", "shutdown timeout", |to, value| {
-        value.seconds().map(|time| to.shutdown_timeout = time)
-    }),
-    ("connect-timeout", "connect timeout", |to, value| {
-        value.seconds().map(|time| to.connect_timeout = time)
-    }),
-    ("socket-timeout", "socket timeout", |to, value| {
-        value.seconds().map(|time| to.socket_timeout = time)
-    }),
-    ("queue-timeout", "queue timeout", |to, value| {
-        value.seconds().map(|time| to.queue_timeout = time)
-    }),
-    ("response-socket-timeout", "response socket timeout", |to, value| {
-        value.seconds().map(|time| to.response_socket_timeout = time)
-    }),
-    ("response-flush-delay", "response flush delay", |to, value| {
-        value.milliseconds().map(|time| to.response_flush_delay = time)
-    }),
-    ("response-buffer-size", "response buffer size", |to, value| {
-        let size = value.size(65_536, "default")?;
-        to.response_buffer_size = size.unwrap_or(RESPONSE_BUFFER_SIZE);
-        Ok(())
-    }),
-    ("header-buffer-size", "header buffer size", |to, value| {
-        let size = value.size(8192, "default")?;
-        to.header_buffer_size = size.unwrap_or(HEADER_BUFFER_SIZE);
-        Ok(())
-    }),
-    ("send-buffer-size", "send buffer size", |to, value| {
-        value.size(512, "system default").map(|size| to.send_buffer_size = size)
-    }),
-    ("receive-buffer-size", "receive buffer size", |to, value| {
-        value.size(512, "system default").map(|size| to.receive_buffer_size = size)
-    }),
-    ("listen-backlog", "listen backlog", |to, value| {
-        value.number(0..=INT_MAX).map(|depth| to.listen_backlog = depth)
-    }),
-    ("display-name", "display name", DaemonOptions::set_display_name),
-    ("socket-user", "socket user", |to, value| {
+    (
+        "maximum-requests",
+        "request count",
+        "0 (off)",
+        "A process is replaced after that many requests; the next one is ready before it goes.",
+        |to, value| value.number(0..=INT_MAX).map(|count| to.maximum_requests = count),
+    ),
+    (
+        "startup-timeout",
+        "startup timeout",
+        "0 (off)",
+        "Seconds from the first request until a script has loaded, and from the start until scripts that are loaded in advance have.",
+        |to, value| value.seconds().map(|time| to.startup_timeout = time),
+    ),
+    (
+        "inactivity-timeout",
+        "inactivity timeout",
+        "0 (off)",
+        "Seconds without activity and without running requests, after which a process is replaced.",
+        |to, value| value.seconds().map(|time| to.inactivity_timeout = time),
+    ),
+    (
+        "request-timeout",
+        "request timeout",
+        "0 (off)",
+        "Seconds that a request may take, times 1 + ln(threads).",
+        |to, value| value.seconds().map(|time| to.request_timeout = time),
+    ),
+    (
+        "interrupt-timeout",
+        "interrupt timeout",
+        "0 (off)",
+        "Seconds that a request has which was told of its timeout by `mod_wsgi.RequestTimeout`.",
+        |to, value| value.seconds().map(|time| to.interrupt_timeout = time),
+    ),
+    (
+        "deadlock-timeout",
+        "deadlock timeout",
+        "300",
+        "Seconds in which nobody gets Python's lock, after which a process is replaced. 0 is off.",
+        |to, value| value.seconds().map(|time| to.deadlock_timeout = time),
+    ),
+    (
+        "graceful-timeout",
+        "graceful timeout",
+        "15",
+        "Seconds that running requests have before a process that is to be replaced ends.",
+        |to, value| value.seconds().map(|time| to.graceful_timeout = time),
+    ),
+    (
+        "eviction-timeout",
+        "eviction timeout",
+        "0 (`graceful-timeout`)",
+        "The same after SIGUSR1, during which the process goes on accepting requests. If both are 0, it waits for running requests without limit.",
+        |to, value| value.seconds().map(|time| to.eviction_timeout = time),
+    ),
+    (
+        "restart-interval",
+        "restart interval",
+        "0 (off)",
+        "Seconds after which a process is replaced.",
+        |to, value| value.seconds().map(|time| to.restart_interval = time),
+    ),
+    (
+        "shutdown-timeout",
+        "shutdown timeout",
+        "5",
+        "Seconds that a process has which ends; 0 is no limit.",
+        |to, value| value.seconds().map(|time| to.shutdown_timeout = time),
+    ),
+    (
+        "connect-timeout",
+        "connect timeout",
+        "15",
+        "Seconds that httpd waits for a process to take a request: 503 then.",
+        |to, value| value.seconds().map(|time| to.connect_timeout = time),
+    ),
+    (
+        "socket-timeout",
+        "socket timeout",
+        "0 (Apache's `Timeout`)",
+        "Seconds for each read and write between httpd and a process: 504 if no answer begins.",
+        |to, value| value.seconds().map(|time| to.socket_timeout = time),
+    ),
+    (
+        "queue-timeout",
+        "queue timeout",
+        "0 (off)",
+        "Seconds that a request may wait for a thread: 504 then, and it is not run.",
+        |to, value| value.seconds().map(|time| to.queue_timeout = time),
+    ),
+    (
+        "response-socket-timeout",
+        "response socket timeout",
+        "0 (`socket-timeout`)",
+        "Seconds in which a client must take something of an answer.",
+        |to, value| value.seconds().map(|time| to.response_socket_timeout = time),
+    ),
+    (
+        "response-flush-delay",
+        "response flush delay",
+        "5",
+        "Milliseconds that httpd waits for more of an answer before it sends what it has; 0 sends at once.",
+        |to, value| value.milliseconds().map(|time| to.response_flush_delay = time),
+    ),
+    (
+        "response-buffer-size",
+        "response buffer size",
+        "0 (8 MiB)",
+        "Bytes of an answer after which httpd sends what it has; at least 65536. It was named `proxy-buffer-size` before release 4.4.7.",
+        |to, value| {
+            let size = value.size(65_536, "default")?;
+            to.response_buffer_size = size.unwrap_or(RESPONSE_BUFFER_SIZE);
+            Ok(())
+        },
+    ),
+    (
+        "header-buffer-size",
+        "header buffer size",
+        "0 (32768)",
+        "Bytes of the longest response header; at least 8192. A longer one is answered 500.",
+        |to, value| {
+            let size = value.size(8192, "default")?;
+            to.header_buffer_size = size.unwrap_or(HEADER_BUFFER_SIZE);
+            Ok(())
+        },
+    ),
+    (
+        "send-buffer-size",
+        "send buffer size",
+        "0 (the system's)",
+        "Bytes for `SO_SNDBUF` of the sockets; at least 512.",
+        |to, value| value.size(512, "system default").map(|size| to.send_buffer_size = size),
+    ),
+    (
+        "receive-buffer-size",
+        "receive buffer size",
+        "0 (the system's)",
+        "Bytes for `SO_RCVBUF` of the sockets; at least 512.",
+        |to, value| value.size(512, "system default").map(|size| to.receive_buffer_size = size),
+    ),
+    (
+        "listen-backlog",
+        "listen backlog",
+        "100",
+        "Connections that may wait for a process.",
+        |to, value| value.number(0..=INT_MAX).map(|depth| to.listen_backlog = depth),
+    ),
+    (
+        "display-name",
+        "display name",
+        "none",
+        "Title of the processes in `ps`; `%{GROUP}` is `(wsgi:name)`.",
+        DaemonOptions::set_display_name,
+    ),
+    ("socket-user", "socket user", "Apache's `User`", "Owner of the sockets.", |to, value| {
         value.filled().map(|user| to.socket_user = Some(user))
     }),
-    ("script-user", "script user", |to, value| {
-        value.filled().map(|user| to.script_user = Some(user))
-    }),
-    ("script-group", "script group", |to, value| {
-        value.filled().map(|group| to.script_group = Some(group))
-    }),
-    ("cpu-time-limit", "CPU time limit", |to, value| {
-        value.seconds().map(|time| to.cpu_time_limit = time)
-    }),
-    ("cpu-priority", "CPU priority", |to, value| {
+    (
+        "script-user",
+        "script user",
+        "none",
+        "User who must own a script and its folder, which nobody else may write to: 403 otherwise.",
+        |to, value| value.filled().map(|user| to.script_user = Some(user)),
+    ),
+    (
+        "script-group",
+        "script group",
+        "none",
+        "Group that must own a script and its folder, which the world may not write to: 403 otherwise.",
+        |to, value| value.filled().map(|group| to.script_group = Some(group)),
+    ),
+    (
+        "cpu-time-limit",
+        "CPU time limit",
+        "0 (off)",
+        "Seconds of CPU after which a process is replaced.",
+        |to, value| value.seconds().map(|time| to.cpu_time_limit = time),
+    ),
+    ("cpu-priority", "CPU priority", "0", "Priority for `setpriority`.", |to, value| {
         value.priority().map(|priority| to.cpu_priority = priority)
     }),
-    ("memory-limit", "memory limit", |to, value| {
+    ("memory-limit", "memory limit", "0 (off)", "Bytes for `RLIMIT_DATA`.", |to, value| {
         value.number(0..=MAXIMUM_MEMORY).map(|size| to.memory_limit = size)
     }),
-    ("virtual-memory-limit", "virtual memory limit", |to, value| {
-        value.number(0..=MAXIMUM_MEMORY).map(|size| to.virtual_memory_limit = size)
-    }),
-    ("server-metrics", "server metrics flag", |to, value| {
-        value.flag().map(|allowed| to.server_metrics = allowed)
-    }),
+    (
+        "virtual-memory-limit",
+        "virtual memory limit",
+        "0 (off)",
+        "Bytes for `RLIMIT_AS`.",
+        |to, value| value.number(0..=MAXIMUM_MEMORY).map(|size| to.virtual_memory_limit = size),
+    ),
+    (
+        "server-metrics",
+        "server metrics flag",
+        "Off",
+        "Allows `mod_wsgi.server_metrics()`.",
+        |to, value| value.flag().map(|allowed| to.server_metrics = allowed),
+    ),
 ];
 
 /// What fits in the `int` that upstream keeps numbers in.
@@ -655,7 +832,7 @@ mod tests {
 
     #[test]
     fn every_option_refuses_an_empty_value_in_upstreams_words() {
-        for (option, thing, _) in OPTIONS {
+        for (option, thing, ..) in OPTIONS {
             let refused = parse(&format!("{option}=")).unwrap_err();
             let text = format!("Invalid {thing} for WSGI daemon process. ({option}=; allowed: ");
             assert!(refused.starts_with(&text), "{refused}");
