@@ -77,7 +77,10 @@ impl End {
 
 /// What became of one try.
 enum Try {
+    /// The process has said all that it had to.
     Ended(End),
+    /// The connection is not to be used again.
+    BrokenOff(End),
     /// The process has not begun it.
     Again(Why),
     /// The connection was of no use any more.
@@ -141,7 +144,11 @@ impl Relay<'_> {
             };
             drop(ticket);
             match outcome {
-                Try::Ended(end) => return Ok(end),
+                Try::Ended(end) => {
+                    group.idle.give_back(place, link);
+                    return Ok(end);
+                }
+                Try::BrokenOff(end) => return Ok(end),
                 Try::Stale => continue,
                 Try::Again(why) => {
                     restarts += 1;
@@ -185,7 +192,7 @@ impl Relay<'_> {
                 Err(Stop::Lost(lost)) => return self.lost(&answer, place, link, lost),
                 Err(Stop::Status(status)) => return Err(status),
                 // The connection goes, which tells the process.
-                Err(Stop::ClientGone) => return Ok(Try::Ended(End::Status(sys::OK))),
+                Err(Stop::ClientGone) => return Ok(Try::BrokenOff(End::Status(sys::OK))),
             }
         }
     }
@@ -405,7 +412,7 @@ impl Relay<'_> {
                 ),
             );
             self.request.break_off();
-            return Ok(Try::Ended(End::Status(sys::OK)));
+            return Ok(Try::BrokenOff(End::Status(sys::OK)));
         }
         let (status, text) = match lost {
             Lost::Timeout => (
