@@ -1,6 +1,10 @@
-//! The Python side of mod_wsgi as a library of its own. `mod_wsgi.so` loads it
-//! into an httpd process in which Python is to run, after libpython: this file
-//! is the door, the rest is `engine`.
+//! The Python side of mod_wsgi as a library of its own, with two doors.
+//! `mod_wsgi.so` loads it into an httpd process in which Python is to run, after
+//! libpython: this file is that door, the rest is `engine`. In a daemon process it is
+//! an extension module of the Python that runs there: `extension` is that door, the
+//! rest is `daemon`.
+
+mod extension;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -15,11 +15,26 @@ pub const LISTENER: i32 = 4;
 /// Descriptor of a file with the [`Launch`] as JSON, to be read from its start.
 pub const LAUNCH: i32 = 5;
 
-/// Name of the variable that says that `PYTHONHASHSEED` is not the environment's own.
-pub const OWN_SEED: &str = "MOD_WSGI_OWN_SEED";
+/// What the group's Python is to run, after `-c`. Arguments that follow it:
+///
+/// 1. path of `mod_wsgi_python.so`;
+/// 2. version of the Python that this was built for, as in `3.11`;
+/// 3. padding: as many blanks as a `display-name` is to have room for.
+///
+/// Variables of the environment that the application is not to see, such as a
+/// `PYTHONHASHSEED` of the supervisor's, stand in `MOD_WSGI_DROP`, separated by
+/// commas; that one itself is dropped, too. All others stay as they are.
+///
+/// A process that cannot run for good ends with status [`UNFIT`] after a line on its
+/// stream of errors.
+pub const BOOTSTRAP: &str = include_str!("bootstrap.py");
 
-/// Placeholder until the other side is merged.
-pub const BOOTSTRAP: &str = "";
+/// Status of a process that nobody need start again with the same Python
+/// (`EX_CONFIG`).
+pub const UNFIT: i32 = 78;
+
+/// Environment variable that names those which [`BOOTSTRAP`] drops.
+pub const DROP: &str = "MOD_WSGI_DROP";
 
 /// What a daemon process is told at its start.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -189,7 +189,7 @@ fn program_of(
     }
     if let Some(seed) = python.hash_seed {
         environment.push(("PYTHONHASHSEED".to_owned(), seed.to_string()));
-        environment.push((wsgi::launch::OWN_SEED.to_owned(), "1".to_owned()));
+        environment.push((wsgi::launch::DROP.to_owned(), "PYTHONHASHSEED".to_owned()));
     }
     let (account, identity) = identity_of(declared)?;
     let folder = match &options.home {
@@ -285,10 +285,8 @@ fn launch_of(main: Server, config: &GlobalConfig, group: &Group) -> Launch {
     let python = &config.python;
     let mut sections = python.sections.clone();
     if let Some(first) = sections.first_mut() {
-        first.options.path.clone_from(&options.python_path);
-        if options.switch_interval.is_some() {
-            first.options.switch_interval = options.switch_interval;
-        }
+        // The group has an option of its own for it.
+        first.options.path = None;
     }
     let [description, mpm_name, build_date] = python::words_about_httpd();
     Launch {

@@ -1,0 +1,78 @@
+//! The connection with the supervisor: a packet each way for each message.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use wsgi::launch::{Notice, Order};
+
+static CONTROL: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Remembers the connection; the first one stays.
+pub(crate) fn set(control: OwnedFd) -> BorrowedFd<'static> {
+    CONTROL.get_or_init(|| control).as_fd()
+}
+
+/// Says something to the supervisor. It may be gone, or busy for too long; then
+/// nobody waits for it.
+pub(crate) fn tell(notice: &Notice) -> bool {
+    let Some(control) = CONTROL.get() else { return false };
+    let Ok(packet) = serde_json::to_vec(notice) else { return false };
+    for _ in 0..TRIES {
+        match send(control, &packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(_) => return true,
+            Err(rustix::io::Errno::AGAIN) => wait(control),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+fn wait(control: &OwnedFd) {
+    let pause = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    // However it goes, the next try says.
+    let _tried_again = poll(&mut [PollFd::new(control, PollFlags::OUT)], Some(&pause));
+}
+
+/// Logs a line that belongs to no request. Without a supervisor it goes where
+/// httpd's log is.
+pub(crate) fn log(level: i32, text: &str) {
+    if !tell(&Notice::Log(u8::try_from(level).unwrap_or(u8::MAX), text.to_owned())) {
+        // SAFETY: the process's own stream of errors, which is open from the start.
+        let errors = unsafe { BorrowedFd::borrow_raw(2) };
+        let _nobody_listens = rustix::io::write(errors, format!("{text}\n").as_bytes());
+    }
+}
+
+/// The next order; none when the supervisor has gone.
+///
+/// # Errors
+/// Where what came is no order.
+pub(crate) fn receive(control: BorrowedFd<'_>) -> io::Result<Option<Order>> {
+    let mut packet = [0; 1024];
+    let count = loop {
+        match recv(control, &mut packet[..], RecvFlags::DONTWAIT) {
+            Err(rustix::io::Errno::INTR) => {}
+            received => break received?.1,
+        }
+    };
+    if count == 0 {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_slice(packet.get(..count).unwrap_or_default())?))
+}
+
+/// Levels of httpd's log.
+pub(crate) mod level {
+    pub(crate) const CRITICAL: i32 = 2;
+    pub(crate) const ERROR: i32 = 3;
+    pub(crate) const WARNING: i32 = 4;
+    pub(crate) const INFO: i32 = 6;
+    pub(crate) const DEBUG: i32 = 7;
+}
+
+/// Tries to send a message, each after a tenth of a second at most.
+const TRIES: u32 = 10;
