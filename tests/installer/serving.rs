@@ -1,7 +1,8 @@
-//! The module at work: applications served in embedded mode by the real httpd.
+//! The module at work: applications served by the real httpd.
 //!
-//! One file below for each subject; here is the server that they share. What
-//! runs in daemon processes is not tested here.
+//! One file below for each subject; here is the server that they share. A subject
+//! that both modes list is compiled for each of them, so every case of it runs
+//! twice: as `embedded::…` and as `daemon_mode::…`.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt as _;
@@ -17,28 +18,69 @@ use self::wire::{Reply, Wire};
 use crate::real::{command, free_port, real};
 use crate::sandbox::Outcome;
 
-mod access;
-mod applications;
-mod configuration;
-mod contexts;
-mod dispatch;
-mod endurance;
-mod environ;
-mod errors;
-mod events;
-mod failures;
-mod files;
-mod groups;
-mod input;
-mod loading;
-mod mapping;
-mod metrics;
-mod options;
-mod proxies;
-mod response;
-mod runtime;
-mod users;
 mod wire;
+
+/// Applications run in the processes of httpd.
+#[path = "serving"]
+mod embedded {
+    use super::{Instance, PATIENCE, Reply, Site, wire};
+
+    const DAEMON: bool = false;
+
+    mod access;
+    mod applications;
+    mod configuration;
+    mod contexts;
+    mod dispatch;
+    mod endurance;
+    mod environ;
+    mod errors;
+    mod events;
+    mod failures;
+    mod files;
+    mod groups;
+    mod input;
+    mod loading;
+    mod mapping;
+    mod metrics;
+    mod options;
+    mod proxies;
+    mod response;
+    mod runtime;
+    mod users;
+}
+
+/// Applications run in a daemon process, unless a case says otherwise.
+#[path = "serving"]
+#[allow(clippy::duplicate_mod, reason = "the same cases, in the other mode")]
+mod daemon_mode {
+    use super::{PATIENCE, Reply, Site, wire};
+
+    const DAEMON: bool = true;
+    type Instance = super::Server<DAEMON>;
+
+    mod access;
+    mod applications;
+    mod configuration;
+    mod contexts;
+    mod dispatch;
+    mod endurance;
+    mod environ;
+    mod errors;
+    mod events;
+    mod failures;
+    mod files;
+    mod groups;
+    mod input;
+    mod loading;
+    mod mapping;
+    mod metrics;
+    mod options;
+    mod proxies;
+    mod response;
+    mod runtime;
+    mod users;
+}
 
 /// Longer than anything takes on a machine that is busy; nothing waits so long
 /// unless it fails.
@@ -153,16 +195,19 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A server whose applications run where its directives say.
+type Instance = Server<false>;
+
 /// A running server; ended with it. The test fails if a process of the server
 /// has crashed.
-struct Instance {
+struct Server<const DAEMON: bool> {
     site: Site,
     child: Child,
     port: u16,
     stopped: bool,
 }
 
-impl Instance {
+impl<const DAEMON: bool> Server<DAEMON> {
     fn new(directives: &str) -> Self {
         Self::with_mpm("event", directives)
     }
@@ -177,6 +222,7 @@ impl Instance {
     }
 
     fn of(site: Site, mpm: &str, directives: &str) -> Self {
+        let directives = &if DAEMON { format!("{GROUP}{directives}") } else { directives.to_owned() };
         for _attempt in 0..5 {
             let port = free_port();
             site.configure(mpm, port, directives);
@@ -288,7 +334,7 @@ impl Instance {
     }
 }
 
-impl Drop for Instance {
+impl<const DAEMON: bool> Drop for Server<DAEMON> {
     fn drop(&mut self) {
         let log = if self.stopped { self.log() } else { self.stop() };
         if std::thread::panicking() {
@@ -369,6 +415,11 @@ fn every_name_that_the_module_wants_is_exported() {
     assert_eq!(unknown, Vec::<&String>::new());
     assert!(known.len() > 30, "{known:?}");
 }
+
+/// What puts applications into a daemon process, one with as many threads as the
+/// child of httpd has here. Without `processes=` it is like that child for
+/// `wsgi.multiprocess`, too.
+const GROUP: &str = "WSGIDaemonProcess tests threads=8\nWSGIProcessGroup tests\n";
 
 /// What the server loads besides its MPM and the module.
 const MODULES: [&str; 19] = [

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Figures;
-use crate::serving::{Instance, PATIENCE};
+use super::super::{Instance, PATIENCE};
 
 const APP: &str = "WSGIScriptAlias /main \"SITE/apps/hostile.wsgi\" application-group=%{GLOBAL}\n\
                    WSGIScriptAlias / \"SITE/apps/hostile.wsgi\"\nSetEnv KEPT \"SITE/kept\"";

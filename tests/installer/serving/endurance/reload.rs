@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::{attempt, more, under_load};
-use crate::serving::{Instance, Site};
+use super::super::{Instance, Site};
 
 /// A version of a script: its number stands at its begin and at its end.
 fn publish(site: &Site, version: usize) {

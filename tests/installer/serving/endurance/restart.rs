@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{LOAD, attempt, more, told, under_load};
-use crate::serving::{Instance, PATIENCE};
+use super::super::{Instance, PATIENCE};
 
 /// Room for those that still finish what they do.
 const SLOTS: &str = "ServerLimit 8";
