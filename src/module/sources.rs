@@ -16,8 +16,9 @@ use crate::module::NAME;
 /// Licence text of the module.
 pub const LICENCE: &str = include_str!("../../LICENSE");
 
-static CRATES: [(&str, Dir<'_>); 7] = [
+static CRATES: [(&str, Dir<'_>); 8] = [
     ("cpython", include_dir!("$CARGO_MANIFEST_DIR/crates/cpython")),
+    ("daemon", include_dir!("$CARGO_MANIFEST_DIR/crates/daemon")),
     ("door", include_dir!("$CARGO_MANIFEST_DIR/crates/door")),
     ("engine", include_dir!("$CARGO_MANIFEST_DIR/crates/engine")),
     ("httpd", include_dir!("$CARGO_MANIFEST_DIR/crates/httpd")),
