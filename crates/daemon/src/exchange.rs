@@ -102,6 +102,7 @@ impl<'a> Exchange<'a> {
     /// Ends the answer with that frame, unless it has ended: whether the connection
     /// can be kept, and the buffer, to be used again.
     pub(crate) fn finish(self, kind: Kind, payload: &[u8]) -> (bool, Vec<u8>) {
+        self.note();
         let mut output = self.output.into_inner().unwrap_or_else(PoisonError::into_inner);
         if !output.has_ended {
             put_frame(&mut output.waiting, kind, 0, payload);

@@ -105,12 +105,6 @@ impl Timers {
         matches!(self.phase, Phase::Evicting(..) | Phase::Draining(..))
     }
 
-    /// Whether the process takes new requests.
-    #[cfg(test)]
-    pub(crate) fn serves(&self) -> bool {
-        !matches!(self.phase, Phase::Draining(..) | Phase::Ending)
-    }
-
     /// What to do now that this has happened.
     pub(crate) fn step(&mut self, event: Event, seen: &Seen) -> Vec<Step> {
         let mut steps = Vec::new();

@@ -63,9 +63,12 @@ impl Worker {
 
     fn accept(&mut self) {
         let flags = SocketFlags::CLOEXEC;
-        let Ok(socket) = accept_with(&self.state.listener, flags) else {
-            // Another thread had it, or there is no room for one more.
-            return;
+        let socket = match accept_with(&self.state.listener, flags) {
+            Ok(socket) => socket,
+            // Another thread had it.
+            Err(rustix::io::Errno::AGAIN) => return,
+            // There is no room for one more, and may be none for a while.
+            Err(_) => return std::thread::sleep(PAUSE),
         };
         if let Err(why) = prepare(socket.as_fd(), &self.state.launch) {
             let name = &self.state.launch.options.name;
@@ -218,6 +221,8 @@ fn prepare(socket: std::os::fd::BorrowedFd<'_>, launch: &Launch) -> Result<(), S
     Ok(())
 }
 
+/// How long a thread waits when it cannot accept.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Variables that a request rarely has more of.
 const VARIABLES: usize = 64;
 /// What a thread keeps for its next answers.

@@ -9,8 +9,8 @@ use cpython::ffi;
 
 /// What Python looks for. The module is made when it asks for it, and kept nowhere.
 #[unsafe(no_mangle)]
-pub extern "C" fn PyInit_mod_wsgi_python() -> *mut ffi::PyObject {
-    // SAFETY: a static definition; nobody but Python changes it, with its lock.
+pub(crate) extern "C" fn PyInit_mod_wsgi_python() -> *mut ffi::PyObject {
+    // SAFETY: a definition that always lives; nobody but Python changes it, with its lock.
     unsafe { ffi::PyModuleDef_Init(MODULE.0.get()) }
 }
 
@@ -30,14 +30,13 @@ unsafe extern "C" fn serve(
     };
     let why = CString::new(why.replace('\0', "\\x00")).unwrap_or_default();
     // SAFETY: attached; an exception that always lives.
-    unsafe {
-        ffi::PyErr_SetString(ffi::PyExc_RuntimeError, why.as_ptr());
-    }
+    let kind = unsafe { ffi::PyExc_RuntimeError };
+    // SAFETY: as above.
+    unsafe { ffi::PyErr_SetString(kind, why.as_ptr()) };
     std::ptr::null_mut()
 }
 
-/// Definitions that Python reads, and keeps notes of its own in: not to lie in memory
-/// that cannot be written to.
+/// Definitions that Python reads, and keeps notes of its own in.
 struct Defined<T>(UnsafeCell<T>);
 
 // SAFETY: changed by Python alone, with its lock.
