@@ -222,7 +222,8 @@ impl<const DAEMON: bool> Server<DAEMON> {
     }
 
     fn of(site: Site, mpm: &str, directives: &str) -> Self {
-        let directives = &if DAEMON { format!("{GROUP}{directives}") } else { directives.to_owned() };
+        let directives =
+            &if DAEMON { format!("{GROUP}{directives}") } else { directives.to_owned() };
         for _attempt in 0..5 {
             let port = free_port();
             site.configure(mpm, port, directives);

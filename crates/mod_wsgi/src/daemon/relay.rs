@@ -152,8 +152,10 @@ impl Relay<'_> {
                 Try::Stale => continue,
                 Try::Again(why) => {
                     restarts += 1;
-                    group.idle.give_back(place, link);
+                    // A process that ends closes the connection: another request must not
+                    // follow on it.
                     if why == Why::Reload {
+                        group.idle.give_back(place, link);
                         // A process that starts later has the script as it is now.
                         since = group.board.group().fresh_since.load(Ordering::Acquire).max(1);
                         self.request.log(crate::index(), Level::Info, &format!(

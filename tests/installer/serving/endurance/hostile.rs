@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Figures;
 use super::super::{Instance, PATIENCE};
+use super::Figures;
 
 const APP: &str = "WSGIScriptAlias /main \"SITE/apps/hostile.wsgi\" application-group=%{GLOBAL}\n\
                    WSGIScriptAlias / \"SITE/apps/hostile.wsgi\"\nSetEnv KEPT \"SITE/kept\"";

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::{attempt, more, under_load};
 use super::super::{Instance, Site};
+use super::{attempt, more, under_load};
 
 /// A version of a script: its number stands at its begin and at its end.
 fn publish(site: &Site, version: usize) {

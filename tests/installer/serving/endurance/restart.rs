@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{LOAD, attempt, more, told, under_load};
 use super::super::{Instance, PATIENCE};
+use super::{LOAD, attempt, more, told, under_load};
 
 /// Room for those that still finish what they do.
 const SLOTS: &str = "ServerLimit 8";
