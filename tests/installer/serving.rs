@@ -18,6 +18,7 @@ use self::wire::{Reply, Wire};
 use crate::real::{command, free_port, real};
 use crate::sandbox::Outcome;
 
+mod daemon;
 mod wire;
 
 /// Applications run in the processes of httpd.
