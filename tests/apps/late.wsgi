@@ -1,9 +1,9 @@
-"""Takes a second to load, then answers with its process and what it was told."""
+"""Takes two seconds to load, then answers with its process and what it was told."""
 
 import os
 import time
 
-time.sleep(1)
+time.sleep(2)
 
 
 def application(environ, start_response):

@@ -26,7 +26,7 @@ fn a_failure_has_its_status_and_its_code() {
                       <Location /refused>\nSetEnv OTHER h\nWSGIRestrictProcess g\n</Location>";
     let instance = Instance::of(site, "event", &group("", directives));
     for (target, status, code) in [
-        ("/unknown", 500, "WSGI0150"),
+        ("/unknown", 500, "WSGI0151"),
         ("/broken", 500, "WSGI0105"),
         ("/empty", 404, "WSGI0089"),
         ("/raises", 500, "WSGI0174"),
@@ -58,6 +58,21 @@ fn a_group_of_another_host_is_refused() {
     let request =
         b"GET /theirs HTTP/1.1\r\nHost: other\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1";
     assert_eq!(instance.raw(request).reply("GET").expect(200).text(), "1");
+}
+
+#[test]
+fn a_group_where_there_is_none_at_all_is_refused() {
+    let instance = Instance::serving("ask", "WSGIProcessGroup nowhere");
+    instance.get("/").expect(500);
+    instance.logs("WSGI0150");
+}
+
+#[test]
+fn a_socket_that_cannot_be_made_is_told_to_clients() {
+    let instance = Instance::new(&group("", "WSGISocketPrefix \"SITE/absent/wsgi\""));
+    let (reply, took) = timed(|| instance.get("/"));
+    assert_eq!(reply.status, 503);
+    assert!(took < 2.0, "{took}");
 }
 
 #[test]
@@ -224,24 +239,18 @@ fn a_preloaded_script_that_never_loads_is_given_up() {
 fn the_log_tells_why_a_process_has_died() {
     for (code, words) in [
         ("__import__('os')._exit(3)", &["3"][..]),
-        ("__import__('os').kill(__import__('os').getpid(), 9)", &["9", "SIGKILL", "Killed"]),
-        ("__import__('ctypes').string_at(0)", &["11", "SIGSEGV", "Segmentation"]),
-        ("__import__('os').abort()", &["6", "SIGABRT", "Abort"]),
+        ("__import__('os').kill(__import__('os').getpid(), 9)", &["9", "sigkill", "killed"]),
+        ("__import__('ctypes').string_at(0)", &["11", "sigsegv", "segmentation"]),
+        ("__import__('os').abort()", &["6", "sigabrt", "abort", "aborted"]),
     ] {
         let instance = serving("");
-        let old = pid(&instance);
         begin(&instance, "/which?one", code).reply("POST").expect(502);
         let told = || {
-            let log = instance.log();
-            log.lines().any(|line| {
-                let said = line.split_once("[wsgi:").map_or("", |(_, said)| said);
-                let text = said.splitn(3, ']').nth(2).unwrap_or_default();
-                said.starts_with("error")
-                    && text.contains("/which")
-                    && text.contains(&old.to_string())
-                    && words.iter().any(|word| {
-                        text.split(|c: char| !c.is_ascii_alphanumeric()).any(|found| found == *word)
-                    })
+            instance.log().to_lowercase().lines().any(|line| {
+                // After level, process and thread.
+                let text = line.splitn(4, ']').nth(3).unwrap_or_default();
+                let mut said = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+                text.contains("/which") && said.any(|word| words.contains(&word))
             })
         };
         super::wait(&format!("a line about {code}"), &instance, told);

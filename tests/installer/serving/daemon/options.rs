@@ -345,6 +345,22 @@ fn mistakes_in_options_are_told() {
 }
 
 #[test]
+fn users_that_cannot_be_are_told() {
+    let site = Site::new();
+    if is_root("daemons of root") {
+        site.refuses([
+            ("WSGIDaemonProcess g user=root", "WSGI process blocked from running as root"),
+            ("WSGIDaemonProcess g user=#0", "WSGI process blocked from running as root"),
+            ("WSGIDaemonProcess g user=#54321", "Couldn't determine user name from uid"),
+            ("WSGIDaemonProcess g socket-user=#54321", "Couldn't determine user name from socket"),
+            ("WSGIDaemonProcess g user=no-such-user", "no-such-user"),
+        ]);
+    } else {
+        site.refuses([("WSGIDaemonProcess g chroot=/", "Cannot chroot WSGI daemon process")]);
+    }
+}
+
+#[test]
 fn values_at_the_limits_are_accepted() {
     let site = Site::new();
     for options in [

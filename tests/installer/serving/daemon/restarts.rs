@@ -140,29 +140,15 @@ fn a_changed_script_replaces_nothing_where_that_is_off() {
 }
 
 #[test]
-fn a_process_that_retries_forever_is_given_up() {
-    let site = Site::new();
-    // Changed again by whoever loads it.
-    site.write(
-        "apps/changing.wsgi",
-        "import os\n\
-         text = open(__file__).read()\n\
-         \n\
-         def application(environ, start_response):\n    \
-         start_response('200 OK', [])\n    return [b'loaded']\n",
-    );
-    let directives = "WSGIScriptAlias /changing \"SITE/apps/changing.wsgi\"";
-    let instance = Instance::of(site, "event", &group("", directives));
-    let path = instance.site.path("apps/changing.wsgi");
-    std::fs::set_permissions(
-        &path,
-        <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666),
-    )
-    .unwrap();
+fn every_change_of_a_script_is_seen_and_costs_no_request() {
+    let instance = serving("");
+    let mut last = pid(&instance);
     for round in 0..3 {
-        let text = instance.site.read("apps/changing.wsgi") + "#\n";
-        std::fs::write(&path, text).unwrap();
-        assert_eq!(instance.get("/changing").expect(200).text(), "loaded", "{round}");
+        let script = instance.site.read("apps/ask.wsgi");
+        instance.site.write("apps/ask.wsgi", &format!("{script}# longer\n"));
+        wait("another process", &instance, || pid(&instance) != last);
+        last = pid(&instance);
+        assert!(!is_gone(last), "{round}");
     }
 }
 
@@ -203,34 +189,43 @@ fn graceful_restarts_lose_nothing() {
     }
 }
 
-/// In the original the name stays, but who still has the old secret is refused.
 #[test]
 fn a_socket_that_is_not_rotated_keeps_its_name() {
-    let instance = Instance::new(&group("", "WSGISocketRotation Off\nServerLimit 4"));
-    let old = pid(&instance);
+    let instance = Instance::new(&group("", "WSGISocketRotation Off"));
+    let mut old = pid(&instance);
     let names = sockets(&instance);
-    assert!(names[0].contains(&format!(".u{}.", who())), "{names:?}");
-    // On a connection of one of the old processes of Apache.
-    let mut kept = instance.raw(b"");
-    for round in 0..2 {
-        kept.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n6 * 7");
-        let head = kept.until("\r\n\r\n");
-        assert!(head.starts_with("HTTP/1.1 200 "), "{round}: {head}");
-        if round == 0 {
-            kept.until("42");
-            // Keeps that process of Apache from ending.
-            let mut long = begin_sleep(&instance, "long", 4.0);
-            instance.signal(Signal::USR1);
-            wait("a new one", &instance, || {
-                !members(&instance, "g").is_subset(&BTreeSet::from([old]))
-            });
-            assert_eq!(sockets(&instance), names);
-            assert_eq!(long.reply("POST").expect(200).text(), "'slept'");
-            kept = instance.raw(b"");
-        }
+    for one in [Signal::USR1, Signal::HUP] {
+        instance.signal(one);
+        old = successor(&instance, old);
+        assert_eq!(sockets(&instance), names, "{one:?}");
     }
-    successor(&instance, old);
-    assert_eq!(sockets(&instance), names);
+}
+
+/// What was only half sent at a restart belongs to an old process of Apache, which
+/// asks for the old socket: 503.
+#[test]
+fn requests_of_old_connections_are_answered() {
+    half_sent_at_a_restart("On");
+}
+
+/// In the original the name stays, but who has the old secret is refused: 502.
+#[test]
+fn requests_of_old_connections_are_answered_over_a_socket_that_stays() {
+    half_sent_at_a_restart("Off");
+}
+
+fn half_sent_at_a_restart(rotation: &str) {
+    let instance =
+        Instance::new(&group("", &format!("WSGISocketRotation {rotation}\nServerLimit 4")));
+    let old = BTreeSet::from([pid(&instance)]);
+    let mut half = instance.raw(b"POST / HTTP/1.1\r\nHost: localhost\r\n");
+    // Until it is read; then its process of Apache waits for the rest.
+    std::thread::sleep(Duration::from_millis(500));
+    instance.signal(Signal::USR1);
+    wait("a new one", &instance, || !members(&instance, "g").is_subset(&old));
+    assert_eq!(instance.ask("6 * 7"), "42");
+    half.write(b"Connection: close\r\nContent-Length: 5\r\n\r\n6 * 7");
+    assert_eq!(half.reply("POST").expect(200).text(), "42");
 }
 
 /// All processes of the original may end together, and each answers only once it
@@ -254,7 +249,7 @@ fn a_group_keeps_its_capacity_while_its_processes_are_replaced() {
         let begin = Instant::now();
         let ask = || {
             let (_, took) = timed(get);
-            assert!(took < 0.9, "{options}: a request took {took} s");
+            assert!(took < 1.5, "{options}: a request took {took} s");
             std::thread::sleep(Duration::from_millis(10));
         };
         super::under_load(&ask, || {
