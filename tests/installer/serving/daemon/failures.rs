@@ -13,12 +13,14 @@ use rustix::process::Signal;
 fn a_failure_has_its_status_and_its_code() {
     let site = Site::new();
     site.write("apps/broken.wsgi", "import nowhere\n");
+    site.write("apps/syntax.wsgi", "(\n");
     site.write("apps/empty.wsgi", "");
     site.write("apps/raises.wsgi", "def application(environ, start_response):\n    1 / 0\n");
     let directives = "WSGIDaemonProcess h\nWSGIRestrictEmbedded On\n\
                       WSGIScriptAlias /unknown \"SITE/apps/ask.wsgi\" process-group=%{ENV:GROUP}\n\
                       SetEnv GROUP nowhere\n\
                       WSGIScriptAlias /broken \"SITE/apps/broken.wsgi\"\n\
+                      WSGIScriptAlias /syntax \"SITE/apps/syntax.wsgi\"\n\
                       WSGIScriptAlias /empty \"SITE/apps/empty.wsgi\"\n\
                       WSGIScriptAlias /raises \"SITE/apps/raises.wsgi\"\n\
                       WSGIScriptAlias /refused \"SITE/apps/ask.wsgi\" process-group=%{ENV:OTHER}\n\
@@ -27,7 +29,8 @@ fn a_failure_has_its_status_and_its_code() {
     let instance = Instance::of(site, "event", &group("", directives));
     for (target, status, code) in [
         ("/unknown", 500, "WSGI0151"),
-        ("/broken", 500, "WSGI0105"),
+        ("/broken", 500, "WSGI0109"),
+        ("/syntax", 500, "WSGI0105"),
         ("/empty", 404, "WSGI0089"),
         ("/raises", 500, "WSGI0174"),
         ("/refused", 500, "WSGI0149"),
