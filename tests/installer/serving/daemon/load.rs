@@ -38,7 +38,9 @@ fn the_end_after_so_many_requests_comes_under_load() {
     let instance = roomy("maximum-requests=10 graceful-timeout=2 shutdown-timeout=3", "");
     let old = pid(&instance);
     let ask = || {
-        instance.post("/", b"__import__('time').sleep(0.4)").expect(200);
+        instance
+            .post("/", b"__import__('time').sleep(__import__('random').uniform(0.4, 0.9))")
+            .expect(200);
     };
     under_load(&ask, || {
         let took = wait("the end of the first", &instance, || super::is_gone(old));
