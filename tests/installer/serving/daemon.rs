@@ -74,10 +74,30 @@ fn python() -> &'static Python {
         if !copied.join("complete").exists() {
             let _none = std::fs::remove_dir_all(&copied);
             copy_some(&home.join(&below), &copied.join(&below));
+            copy_program(&home, &version, &copied);
             std::fs::write(copied.join("complete"), "").unwrap();
         }
         Python { home: copied, version }
     })
+}
+
+/// Copies the program with its shared library, which it looks for where it was built:
+/// a script tells it of the other place.
+fn copy_program(home: &Path, version: &str, to: &Path) {
+    std::fs::create_dir_all(to.join("bin")).unwrap();
+    let name = format!("bin/python{version}");
+    std::fs::copy(home.join(&name), to.join(&name)).unwrap();
+    for item in std::fs::read_dir(home.join("lib")).unwrap().flatten() {
+        let name = item.file_name();
+        if name.to_string_lossy().starts_with(&format!("libpython{version}.so")) {
+            std::fs::copy(item.path(), to.join("lib").join(name)).unwrap();
+        }
+    }
+    let place = to.display();
+    let script = format!("#!/bin/sh\nLD_LIBRARY_PATH={place}/lib exec {place}/{name} \"$@\"\n");
+    let python = to.join("bin/python");
+    std::fs::write(&python, script).unwrap();
+    std::fs::set_permissions(python, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Copies a standard library.
@@ -153,11 +173,18 @@ fn members(instance: &Instance, name: &str) -> BTreeSet<u32> {
     let parent = instance.child.id();
     let title = format!("(wsgi:{name})");
     let ours = |pid: &u32| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        status.contains(&format!("\nPPid:\t{parent}\n")) && title_of(*pid) == title
+        // Between them there may be a process that looks after the group.
+        let ancestors = [parent_of(*pid), parent_of(*pid).and_then(parent_of)];
+        ancestors.contains(&Some(parent)) && title_of(*pid) == title
     };
     let folders = std::fs::read_dir("/proc").unwrap().flatten();
     folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok()).filter(ours).collect()
+}
+
+/// The parent of a process.
+fn parent_of(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:\t"))?.parse().ok()
 }
 
 /// The processes of the group `name`, once there are so many.

@@ -167,10 +167,17 @@ fn program_of(
             "{why} Daemon process '{name}' is not started, requests for it are answered 500."
         ));
     }
-    let pythons = match home {
-        Some(home) => pythons_of(home, options.chroot.as_deref()),
-        None => vec![env!("MOD_WSGI_PYTHON").to_owned()],
-    };
+    let mut environment = Vec::new();
+    let mut dropped = Vec::new();
+    let pythons = home.map(|home| pythons_of(home, options.chroot.as_deref()));
+    let pythons = pythons.filter(|pythons| !pythons.is_empty()).unwrap_or_else(|| {
+        // A home may be a library alone: it is that of the Python that we are for then.
+        if let Some(home) = home {
+            environment.push(("PYTHONHOME".to_owned(), home.clone()));
+            dropped.push("PYTHONHOME");
+        }
+        vec![env!("MOD_WSGI_PYTHON").to_owned()]
+    });
     let mut flags = Vec::new();
     match python.optimize.unwrap_or(0) {
         ..=0 => {}
@@ -183,14 +190,14 @@ fn program_of(
     flags.extend(python.warnings.iter().map(|warning| format!("-W{warning}")));
     let library = python::own_folder().ok_or("WSGI0010: The module does not find its own file.")?;
     let library = library.join("mod_wsgi_python.so");
-    let mut environment = Vec::new();
     for (name, value) in [("LANG", &options.lang), ("LC_ALL", &options.locale)] {
         environment.extend(value.iter().map(|value| (name.to_owned(), value.clone())));
     }
     if let Some(seed) = python.hash_seed {
         environment.push(("PYTHONHASHSEED".to_owned(), seed.to_string()));
-        environment.push((wsgi::launch::DROP.to_owned(), "PYTHONHASHSEED".to_owned()));
+        dropped.push("PYTHONHASHSEED");
     }
+    environment.push((wsgi::launch::DROP.to_owned(), dropped.join(",")));
     let (account, identity) = identity_of(declared)?;
     let folder = match &options.home {
         Some(home) => Some(home.clone()),
@@ -218,8 +225,7 @@ fn program_of(
 fn pythons_of(home: &str, root: Option<&str>) -> Vec<String> {
     let all = ["python", "python3"].map(|name| format!("{home}/bin/{name}"));
     let is_there = |path: &&String| Path::new(&format!("{}{path}", root.unwrap_or(""))).exists();
-    let there: Vec<String> = all.iter().filter(is_there).cloned().collect();
-    if there.is_empty() { all.to_vec() } else { there }
+    all.iter().filter(is_there).cloned().collect()
 }
 
 fn limits_of(options: &wsgi::options::daemon::DaemonOptions) -> Vec<(u32, u64, u64, &'static str)> {
