@@ -51,36 +51,25 @@ mod embedded {
     mod users;
 }
 
-/// Applications run in a daemon process, unless a case says otherwise.
+/// Applications run in a daemon process: subjects whose every case answers the same
+/// there. What is other in a daemon process is the subject of `daemon`.
 #[path = "serving"]
 #[allow(clippy::duplicate_mod, reason = "the same cases, in the other mode")]
 mod daemon_mode {
-    use super::{PATIENCE, Reply, Site, wire};
+    use super::Site;
 
     const DAEMON: bool = true;
     type Instance = super::Server<DAEMON>;
 
-    mod access;
-    mod applications;
     mod configuration;
     mod contexts;
-    mod dispatch;
-    mod endurance;
-    mod environ;
     mod errors;
     mod events;
     mod failures;
     mod files;
-    mod groups;
-    mod input;
-    mod loading;
     mod mapping;
-    mod metrics;
-    mod options;
     mod proxies;
     mod response;
-    mod runtime;
-    mod users;
 }
 
 /// Longer than anything takes on a machine that is busy; nothing waits so long

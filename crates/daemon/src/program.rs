@@ -58,8 +58,9 @@ fn run(given: Given) -> Result<i32, String> {
         launch::load(script);
     }
     let state = Arc::new(State::new(launch, listener).map_err(plain)?);
-    let mut program = Program::start(Arc::clone(&state), control, signals)?;
+    // First: a request may be the end of the process.
     control::tell(&Notice::Ready);
+    let mut program = Program::start(Arc::clone(&state), control, signals)?;
     let reason = program.run();
     program.end(reason);
     Ok(end_python(&state.launch, &name, 0))

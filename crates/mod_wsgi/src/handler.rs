@@ -200,8 +200,9 @@ fn find_group(
     }
     if !process_group.is_empty() {
         let Some(group) = daemon::find(process_group) else {
+            let code = if daemon::is_any() { "WSGI0151" } else { "WSGI0150" };
             return refuse(&format!(
-                "WSGI0150: No WSGI daemon process called '{process_group}' has been configured."
+                "{code}: No WSGI daemon process called '{process_group}' has been configured."
             ));
         };
         let is_ours = group

@@ -102,7 +102,7 @@ fn group_of(declared: &Declared, names: &Names) -> Result<(Group, Vec<OwnedFd>),
         paths.iter().map(|path| sockets::make(path, options, owner)).collect();
     let listeners = listeners.unwrap_or_else(|why| {
         log_to(declared.server, crate::index(), Level::Critical, &why);
-        board.slots().iter().for_each(|slot| slot.set_state(State::Broken));
+        board.slots().iter().for_each(|slot| slot.set_state(State::Failing));
         Vec::new()
     });
     let or = |timeout: Duration, other| if timeout.is_zero() { other } else { timeout };
@@ -161,7 +161,8 @@ fn program_of(
     let options = &group.options;
     let python = &config.python;
     let home = options.python_home.as_ref().or(python.home.as_ref());
-    if let Some(why) = home.and_then(|home| python::doubt_about(home)) {
+    let root = options.chroot.as_deref().unwrap_or_default();
+    if let Some(why) = home.and_then(|home| python::doubt_about(&format!("{root}{home}"))) {
         let name = &options.name;
         return Err(format!(
             "{why} Daemon process '{name}' is not started, requests for it are answered 500."

