@@ -17,6 +17,8 @@ pub(crate) enum Lost {
     Timeout,
     /// The connection has ended.
     Ended,
+    /// The same, and the other side has not read all that was sent to it.
+    Unread,
     /// What came is no frame.
     Malformed,
 }
@@ -119,6 +121,8 @@ impl<'l> Reader<'l> {
                 Ok(())
             }
             Err(Errno::AGAIN) => Err(Lost::Timeout),
+            // What a unix socket tells when it was closed with bytes left in it.
+            Err(Errno::CONNRESET) => Err(Lost::Unread),
             _ => Err(Lost::Ended),
         }
     }

@@ -186,12 +186,18 @@ impl Relay<'_> {
     ) -> Result<Try, c_int> {
         let mut reader = Reader::new(&link.socket, into);
         let mut answer = Answer::new(self.request, self.config, self.group);
+        let dead_before = self.group.board.slots()[place].dead_pid.load(Ordering::Acquire);
         self.await_start(place, link)?;
+        let mut has_heard = false;
         loop {
             match self.frame(&mut reader, &mut answer, body, link) {
-                Ok(None) => {}
+                Ok(None) => has_heard = true,
                 Ok(Some(outcome)) => return Ok(outcome),
-                Err(Stop::Lost(lost)) => return self.lost(&answer, place, link, lost),
+                // Killed before it has read the request: it was not begun.
+                Err(Stop::Lost(Lost::Unread)) if !has_heard => return Ok(Try::Stale),
+                Err(Stop::Lost(lost)) => {
+                    return self.lost(&answer, place, (link.pid, dead_before), lost);
+                }
                 Err(Stop::Status(status)) => return Err(status),
                 // The connection goes, which tells the process.
                 Err(Stop::ClientGone) => return Ok(Try::BrokenOff(End::Status(sys::OK))),
@@ -396,7 +402,7 @@ impl Relay<'_> {
         &self,
         answer: &Answer<'_>,
         place: usize,
-        link: &Link,
+        pids: (i32, i32),
         lost: Lost,
     ) -> Result<Try, c_int> {
         let name = &self.group.options.name;
@@ -404,7 +410,7 @@ impl Relay<'_> {
         let cause = match lost {
             Lost::Timeout => format!("no answer for {} s", self.group.socket_timeout.as_secs()),
             Lost::Malformed => "it does not keep to the protocol".to_owned(),
-            Lost::Ended => self.cause_of_end(place, link.pid),
+            Lost::Ended | Lost::Unread => self.cause_of_end(place, pids),
         };
         if answer.has_begun() {
             log(
@@ -423,7 +429,7 @@ impl Relay<'_> {
                     "WSGI0145: Timeout when reading response headers from daemon process '{name}' for '{uri}': {cause}."
                 ),
             ),
-            Lost::Ended => (
+            Lost::Ended | Lost::Unread => (
                 sys::HTTP_BAD_GATEWAY,
                 format!(
                     "WSGI0146: Daemon process '{name}' closed connection before sending complete response headers for '{uri}': {cause}."
@@ -439,18 +445,20 @@ impl Relay<'_> {
         Err(self.failed(status, &text))
     }
 
-    /// Why the process at a place has ended, once the supervisor knows.
-    fn cause_of_end(&self, place: usize, pid: i32) -> String {
+    /// Why the process at a place has ended, once the supervisor knows: the process that
+    /// had the place when httpd connected, or else the next one that died in it.
+    fn cause_of_end(&self, place: usize, (pid, dead_before): (i32, i32)) -> String {
         let slot = &self.group.board.slots()[place];
         let begin = Instant::now();
         while begin.elapsed() < DEATH {
-            if slot.dead_pid.load(Ordering::Acquire) == pid {
+            let dead = slot.dead_pid.load(Ordering::Acquire);
+            if dead != dead_before || dead != 0 && dead == pid {
                 let status = ExitStatus::from_raw(slot.dead_status.load(Ordering::Acquire));
-                return format!("process {pid} has ended ({status})");
+                return format!("process {dead} has ended ({status})");
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        format!("process {pid} has closed the connection")
+        "it has closed the connection".to_owned()
     }
 }
 

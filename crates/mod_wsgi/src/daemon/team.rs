@@ -421,8 +421,13 @@ impl Team {
             Some(_) if process.is_ending => {
                 (Level::Info, format!("Process {named} was terminated by {exit}."))
             }
-            Some(_) => (
-                Level::Error,
+            Some(signal) => (
+                // Somebody has asked for that.
+                if [libc::SIGKILL, libc::SIGTERM].contains(&signal) {
+                    Level::Warning
+                } else {
+                    Level::Error
+                },
                 format!(
                     "Process {named} has died, it was terminated by {exit}; deregistering and restarting it."
                 ),

@@ -2,7 +2,8 @@
 //! it lives, what its Python is told.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+
+use std::path::Path;
 
 use super::{
     Instance, Site, begin, group, is_root, members, pid, python, serving, stop, title_of, wait,
@@ -267,67 +268,6 @@ fn a_group_has_a_python_path_of_its_own() {
                 answer = [name for name in ('one', 'two', 'three') if importlib.util.find_spec(name)]\n";
     assert_eq!(instance.ask(code), "['one', 'two']");
     assert_eq!(instance.ask_at("/h", code), "[]");
-}
-
-/// Puts into a root what a Python needs there: its program, what that is linked with,
-/// and the library of the module, each in its place.
-fn furnish(root: &Path) {
-    let home = &python().home;
-    let program = home.join(format!("bin/python{}", python().version));
-    let linked = std::process::Command::new("ldd")
-        .env("LD_LIBRARY_PATH", home.join("lib"))
-        .arg(&program)
-        .output()
-        .unwrap();
-    let linked = String::from_utf8(linked.stdout).unwrap();
-    let mut files: Vec<PathBuf> =
-        linked.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect();
-    files.push(super::super::module().with_file_name("mod_wsgi_python.so"));
-    for file in files {
-        let to = root.join(file.strip_prefix("/").unwrap());
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(&file, to).unwrap();
-    }
-    let libraries = root.join("lib/x86_64-linux-gnu");
-    std::fs::create_dir_all(&libraries).unwrap();
-    for item in std::fs::read_dir(home.join("lib")).unwrap().flatten() {
-        if item.file_name().to_string_lossy().starts_with("libpython") {
-            std::fs::copy(item.path(), libraries.join(item.file_name())).unwrap();
-        }
-    }
-    std::fs::create_dir_all(root.join("py/bin")).unwrap();
-    std::fs::copy(program, root.join("py/bin/python")).unwrap();
-    std::fs::create_dir_all(root.join("dev")).unwrap();
-    std::fs::write(root.join("dev/null"), "").unwrap();
-}
-
-#[test]
-fn a_root_of_its_own_is_all_it_sees() {
-    if !is_root("chroot") {
-        return;
-    }
-    let site = Site::new();
-    let library = format!("lib/python{}", python().version);
-    super::copy_some(&python().home.join(&library), &site.path("jail/py").join(&library));
-    super::super::copy(&site.path("apps"), &site.path("jail/apps"));
-    furnish(&site.path("jail"));
-    let instance = Instance::of(
-        site,
-        "event",
-        &group(
-            "chroot=SITE/jail home=/apps python-home=/py",
-            "WSGIScriptAlias /in \"SITE/jail/apps/ask.wsgi\"",
-        ),
-    );
-    let code = "sorted(__import__('os').listdir('/')), environ['SCRIPT_FILENAME'], \
-                __import__('os').getcwd()";
-    let seen = instance.ask_at("/in", code);
-    assert!(seen.ends_with("'/apps/ask.wsgi', '/apps')"), "{seen}");
-    assert!(seen.contains("'apps'") && seen.contains("'py'"), "{seen}");
-    assert!(!instance.ask_at("/in", "__import__('os').path.exists('/proc')").contains("True"));
-    // What is outside cannot be served.
-    instance.get("/").expect(502);
-    instance.logs("WSGI0081");
 }
 
 #[test]

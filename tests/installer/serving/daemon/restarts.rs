@@ -250,7 +250,9 @@ fn a_group_keeps_its_capacity_while_its_processes_are_replaced() {
         let begin = Instant::now();
         let ask = || {
             let (_, took) = timed(get);
-            assert!(took < 1.5, "{options}: a request took {took} s");
+            // The first requests after a change wait for the script as it is now.
+            let limit = if touched { 5.0 } else { 1.5 };
+            assert!(took < limit, "{options}: a request took {took} s");
             std::thread::sleep(Duration::from_millis(10));
         };
         super::under_load(&ask, || {
