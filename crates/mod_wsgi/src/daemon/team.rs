@@ -239,8 +239,10 @@ impl Team {
 
     /// A start has failed: it is tried again, after longer and longer pauses.
     fn failed(&mut self, number: usize, level: Level) {
+        let is_service = self.group.options.threads == 0;
+        let first = if is_service { FIRST_PAUSE_OF_SERVICE } else { FIRST_PAUSE };
         let place = &mut self.places[number];
-        let pause = FIRST_PAUSE * 2_u32.saturating_pow(place.failures.min(6));
+        let pause = first * 2_u32.saturating_pow(place.failures.min(6));
         place.failures += 1;
         let pause = pause.min(LONGEST_PAUSE);
         place.retry = Some(Instant::now() + pause);
@@ -471,6 +473,7 @@ fn wait_for(pid: i32, process: Option<&Process>) -> Option<i32> {
 
 /// After the first failed start; doubled after each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const FIRST_PAUSE_OF_SERVICE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// One that has lived so long has not failed.
 const LONG_LIFE: Duration = Duration::from_secs(10);
