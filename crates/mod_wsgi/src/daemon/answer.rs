@@ -122,6 +122,18 @@ impl<'r> Answer<'r> {
             held.add(bytes).map_err(|error| self.not_held(&error))?;
             return if is_last { self.pass_held(Then::End) } else { Ok(()) };
         }
+        // httpd waits for the client where it has more than 64 KiB in hand.
+        let mut bytes = bytes;
+        while self.is_plain && bytes.len() > PIECE {
+            let (piece, rest) = bytes.split_at(PIECE);
+            self.request.pass_bytes(piece, Then::More)?;
+            self.unsent += piece.len();
+            bytes = rest;
+            if self.is_clogged() {
+                self.held = Some(Held::new().map_err(|error| self.not_held(&error))?);
+                return self.give(bytes, is_last);
+            }
+        }
         let then = match is_last {
             false => Then::More,
             // A filter that sees the end at once may do without its work.
@@ -308,5 +320,7 @@ fn milliseconds(time: Duration) -> i64 {
 /// Bytes that a connection with other filters is given before its client is waited
 /// for.
 const MUCH: usize = 256 * 1024;
+/// Bytes that are passed on at a time.
+const PIECE: usize = 32 * 1024;
 /// Bytes that wait for one client at most.
 const MOST_HELD: u64 = 1024 * 1024 * 1024;
