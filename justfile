@@ -20,12 +20,10 @@ deny:
 bench:
     cargo bench --bench installer
 
-<<<<<<< HEAD
 # The pages that are made from records.
 docs:
     MOD_WSGI_WRITE_DOCS=1 cargo test --test installer docs::
-=======
+
 # What the tests serve, under AddressSanitizer; PREFIX is an installed httpd.
 sanitize PREFIX:
     tests/sanitize.sh {{PREFIX}}
->>>>>>> cfa6761 (tests: name the sanitizer run in the justfile)
