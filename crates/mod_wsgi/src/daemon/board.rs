@@ -5,6 +5,8 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, Ordering};
 
+use super::relay::now;
+
 /// The shared numbers of one group.
 #[derive(Debug)]
 pub(crate) struct Board {
@@ -106,6 +108,24 @@ impl Drop for Board {
     fn drop(&mut self) {
         // SAFETY: the mapping of `new`, in this process.
         unsafe { libc::munmap(self.memory.as_ptr().cast(), size(self.processes)) };
+    }
+}
+
+impl Group {
+    /// A process that was started at that time has found a script changed: from when on
+    /// a process must have been started to have it as it is now. Said by whoever is
+    /// handed the request back, so that it is known before another one is chosen.
+    pub(crate) fn note_change(&self, started: i64) -> i64 {
+        let known = self.fresh_since.load(Ordering::Acquire);
+        // One from before the last change tells of that one.
+        if started < known {
+            return known;
+        }
+        let now = now();
+        let noted =
+            self.fresh_since.compare_exchange(known, now, Ordering::AcqRel, Ordering::Acquire);
+        // Another thread was quicker.
+        noted.map_or_else(|later| later, |_| now)
     }
 }
 

@@ -43,8 +43,10 @@ impl Idle {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) socket: OwnedFd,
-    /// The process that had the place when the connection was made.
+    /// The process that had the place when the connection was made, and when that was
+    /// started.
     pub(crate) pid: i32,
+    pub(crate) started: i64,
 }
 
 /// A request among those that a place has, until it is dropped.
@@ -85,7 +87,14 @@ pub(crate) fn choose(group: &Group, since: i64, deadline: Instant) -> Result<usi
         let is_fresh = |slot: &Slot| slot.started.load(Ordering::Acquire) >= since;
         let ready = |slot: &Slot| slot.state() == State::Ready && is_fresh(slot);
         let starting = |slot: &Slot| slot.state() == State::Starting;
-        if let Some(place) = least_busy(slots, ready) {
+        // One that may hold an old script is for those for whom no other has a thread.
+        let fresh_since = group.board.group().fresh_since.load(Ordering::Acquire);
+        let has_thread = |slot: &Slot| {
+            ready(slot)
+                && slot.started.load(Ordering::Acquire) >= fresh_since
+                && slot.load.load(Ordering::Relaxed) < i32::from(group.options.threads)
+        };
+        if let Some(place) = least_busy(slots, has_thread).or_else(|| least_busy(slots, ready)) {
             return Ok(place);
         }
         // Who must wait for a new process does not queue where the old one may be.
@@ -133,8 +142,10 @@ pub(crate) fn link<'g>(
     loop {
         match connect_to(group, place) {
             Ok(socket) => {
-                let pid = group.board.slots()[place].pid.load(Ordering::Relaxed);
-                return Ok((Link { socket, pid }, ticket, true));
+                let slot = &group.board.slots()[place];
+                let pid = slot.pid.load(Ordering::Relaxed);
+                let started = slot.started.load(Ordering::Relaxed);
+                return Ok((Link { socket, pid, started }, ticket, true));
             }
             Err(Errno::AGAIN | Errno::CONNREFUSED | Errno::INTR) => {}
             Err(error) => return Err(Refusal::Unreachable(error)),

@@ -155,9 +155,8 @@ impl Relay<'_> {
                     // A process that ends closes the connection: another request must not
                     // follow on it.
                     if why == Why::Reload {
+                        since = group.board.group().note_change(link.started);
                         group.idle.give_back(place, link);
-                        // A process that starts later has the script as it is now.
-                        since = group.board.group().fresh_since.load(Ordering::Acquire).max(1);
                         self.request.log(crate::index(), Level::Info, &format!(
                             "Reconnecting after WSGI daemon process '{}' restart, attempt #{restarts}.",
                             group.options.name

@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use httpd::{Level, Server};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::Signal;
-use wsgi::launch::{Notice, Order, Reason};
+use wsgi::launch::{Notice, Order};
 
 use super::Group;
 use super::board::{Slot, State};
-use super::relay::now;
 use super::spawn::Program;
 use super::supervisor::{Mode, Process};
 
@@ -182,10 +181,13 @@ impl Team {
         if self.places.iter().any(|place| place.next.is_some()) {
             return;
         }
+        // A script has changed since those were started.
+        let fresh_since = self.group.board.group().fresh_since.load(Ordering::Acquire);
         let can = |place: &Place| {
-            place.wanted.is_some()
-                && place.retry.is_none()
-                && place.current.as_ref().is_some_and(|process| process.is_ready)
+            place.retry.is_none()
+                && place.current.as_ref().is_some_and(|process| {
+                    process.is_ready && (place.wanted.is_some() || process.started < fresh_since)
+                })
         };
         // Who has waited longest, or a busy one would keep the others from their turn.
         let next = (0..self.places.len())
@@ -207,6 +209,7 @@ impl Team {
                 } else {
                     let slot = &self.group.board.slots()[number];
                     slot.pid.store(pid, Ordering::Relaxed);
+                    slot.started.store(process.started, Ordering::Release);
                     place.current = Some(process);
                     // One that keeps failing is not waited for until it is ready.
                     if place.failures == 0 {
@@ -301,7 +304,9 @@ impl Team {
                 self.log(level, &text);
             }
             Notice::Ready => self.is_ready(number, role),
-            Notice::Replace(reason) if role == Role::Current => self.replace(number, reason),
+            Notice::Replace(_) if role == Role::Current => {
+                self.places[number].wanted.get_or_insert_with(Instant::now);
+            }
             Notice::Ending(_) if role == Role::Current => {
                 let force = self.patience().map(|patience| Instant::now() + patience);
                 let place = &mut self.places[number];
@@ -360,24 +365,6 @@ impl Team {
         let drain = options.graceful_timeout.max(options.eviction_timeout);
         let shutdown = options.shutdown_timeout;
         (!shutdown.is_zero()).then(|| drain + shutdown + MARGIN)
-    }
-
-    fn replace(&mut self, number: usize, reason: Reason) {
-        self.places[number].wanted.get_or_insert_with(Instant::now);
-        if reason == Reason::ScriptReload {
-            let fresh_since = &self.group.board.group().fresh_since;
-            let started = |place: &Place| place.current.as_ref().map(|process| process.started);
-            // One that has started since the last change tells of another.
-            if started(&self.places[number]) >= Some(fresh_since.load(Ordering::Relaxed)) {
-                fresh_since.store(now(), Ordering::Release);
-            }
-            let fresh_since = fresh_since.load(Ordering::Relaxed);
-            for place in &mut self.places {
-                if started(place).is_some_and(|started| started < fresh_since) {
-                    place.wanted.get_or_insert_with(Instant::now);
-                }
-            }
-        }
     }
 
     fn has_died(&mut self, pid: i32, status: i32, mode: Mode) {
