@@ -8,12 +8,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use door::{BROKEN_OFF, DONE, NO_CALLABLE};
+use door::{DONE, NO_CALLABLE};
 use httpd::{Request, Then, sys};
 use wsgi::wire;
 
 use super::Group;
-use super::reader::{Lost, wait};
+use super::reader::wait;
 use super::relay::{End, Stop};
 use crate::config::DirectoryConfig;
 use crate::exchange::add_header;
@@ -74,8 +74,7 @@ impl<'r> Answer<'r> {
     pub(crate) fn begin(&mut self, payload: &[u8]) -> Result<(), Stop> {
         let longest = usize::try_from(self.group.options.header_buffer_size).unwrap_or(usize::MAX);
         let mut headers = Vec::new();
-        let read = wire::head::read(payload, |name, value| headers.push((name, value)));
-        let (code, status) = read.map_err(|wire::Malformed| Stop::Lost(Lost::Malformed))?;
+        let (code, status) = wire::head::read(payload, |name, value| headers.push((name, value)))?;
         let name = &self.group.options.name;
         if headers.iter().any(|(name, value)| name.len() + value.len() + 4 > longest) {
             log(
@@ -116,7 +115,7 @@ impl<'r> Answer<'r> {
             return Ok(());
         }
         if !self.has_begun {
-            return Err(Stop::Lost(Lost::Malformed));
+            return Err(wire::Malformed.into());
         }
         if let Some(held) = &mut self.held {
             held.add(bytes).map_err(|error| self.not_held(&error))?;
@@ -130,7 +129,7 @@ impl<'r> Answer<'r> {
             self.unsent += piece.len();
             bytes = rest;
             if self.is_clogged() {
-                self.held = Some(Held::new().map_err(|error| self.not_held(&error))?);
+                self.hold()?;
                 return self.give(bytes, is_last);
             }
         }
@@ -145,9 +144,9 @@ impl<'r> Answer<'r> {
         if is_last {
             return Ok(());
         }
-        let is_much = self.unsent > if self.is_plain { 0 } else { MUCH };
-        if self.is_clogged() || !self.is_plain && is_much {
-            self.held = Some(Held::new().map_err(|error| self.not_held(&error))?);
+        let is_much = !self.is_plain && self.unsent > MUCH;
+        if self.is_clogged() || is_much {
+            self.hold()?;
         } else if self.unsent as u64 >= self.group.options.response_buffer_size {
             self.flush()?;
         }
@@ -168,10 +167,10 @@ impl<'r> Answer<'r> {
             metadata.is_file() && start.checked_add(length).is_some_and(|end| end <= metadata.len())
         });
         if !self.has_begun || !is_there {
-            return Err(Stop::Lost(Lost::Malformed));
+            return Err(wire::Malformed.into());
         }
         self.pass_held(Then::More)?;
-        let part = |number: u64| i64::try_from(number).map_err(|_| Stop::Lost(Lost::Malformed));
+        let part = |number: u64| i64::try_from(number).map_err(|_| wire::Malformed);
         let sendfile = self.config.enable_sendfile.unwrap_or(false);
         self.request.pass_file(file, part(start)?, part(length)?, sendfile, Then::More)?;
         Ok(())
@@ -192,7 +191,7 @@ impl<'r> Answer<'r> {
             return Ok(End::Status(status));
         }
         self.pass_held(Then::More)?;
-        if outcome == BROKEN_OFF || outcome != DONE {
+        if outcome != DONE {
             self.request.break_off();
         }
         Ok(End::Status(sys::OK))
@@ -213,8 +212,11 @@ impl<'r> Answer<'r> {
         while self.is_clogged() || self.held.as_ref().is_some_and(|held| held.start < held.end) {
             let client = self.request.client_socket();
             let limit = milliseconds(self.group.response_socket_timeout);
-            let watched = if self.may_hold_more() { socket } else { return self.drain() };
-            match wait(watched, client, limit) {
+            if !self.may_hold_more() {
+                // The client takes all of it before anything else happens.
+                return self.pass_held(Then::Flush);
+            }
+            match wait(socket, client, limit) {
                 (true, _) => return Ok(()),
                 (false, true) => self.flush()?,
                 (false, false) => return Err(self.too_slow()),
@@ -223,9 +225,10 @@ impl<'r> Answer<'r> {
         Ok(())
     }
 
-    /// Lets the client take what is held before anything else happens.
-    fn drain(&mut self) -> Result<(), Stop> {
-        self.pass_held(Then::Flush)
+    /// Holds back what follows.
+    fn hold(&mut self) -> Result<(), Stop> {
+        self.held = Some(Held::new().map_err(|error| self.not_held(&error))?);
+        Ok(())
     }
 
     fn may_hold_more(&self) -> bool {
@@ -258,16 +261,11 @@ impl<'r> Answer<'r> {
     fn pass_held(&mut self, then: Then) -> Result<(), Stop> {
         let Some(held) = &mut self.held else { return Ok(()) };
         let length = held.end - held.start;
-        let file = held.file.try_clone().map_err(|error| {
-            log(
-                self.request,
-                &format!("WSGI0119: Unable to proxy response from daemon to client: {error}."),
-            );
-            Stop::ClientGone
-        })?;
         let (start, length) = (held.start.cast_signed(), length.cast_signed());
+        let file = held.file.try_clone();
         held.start = held.end;
         if length > 0 {
+            let file = file.map_err(|error| self.not_held(&error))?;
             self.request.pass_file(file, start, length, false, then)?;
         } else if then != Then::More {
             self.request.pass_bytes(&[], then)?;

@@ -22,7 +22,7 @@ pub(crate) struct Body<'g> {
     /// Whether nothing is left with the client.
     is_whole: bool,
     /// The right to keep a thread waiting for the rest.
-    _permit: Option<Permit<'g>>,
+    permit: Option<Permit<'g>>,
 }
 
 impl<'g> Body<'g> {
@@ -33,7 +33,7 @@ impl<'g> Body<'g> {
     pub(crate) fn of(request: Request<'_>, group: &'g Group) -> Result<Self, BodyError> {
         let length = request.body_length();
         let mut body =
-            Self { inline: Vec::new(), file: None, length, is_whole: length == 0, _permit: None };
+            Self { inline: Vec::new(), file: None, length, is_whole: length == 0, permit: None };
         if body.is_whole {
             return Ok(body);
         }
@@ -42,8 +42,8 @@ impl<'g> Body<'g> {
             body.read(request, false)?;
         }
         if !body.is_whole {
-            body._permit = Permit::of(group);
-            if body._permit.is_none() {
+            body.permit = Permit::of(group);
+            if body.permit.is_none() {
                 body.read(request, true)?;
             }
         }
@@ -80,11 +80,9 @@ impl<'g> Body<'g> {
 
     /// Reads all, or what is there and fits into memory.
     fn read(&mut self, request: Request<'_>, all: bool) -> Result<(), BodyError> {
-        let mut held = 0;
         while !self.is_whole && (all || self.inline.len() < LONGEST_INLINE) {
             let (inline, file) = (&mut self.inline, &mut self.file);
             let mut take = |bytes: &[u8]| {
-                held += bytes.len();
                 if let Some(file) = file {
                     return file.write_all(bytes);
                 }

@@ -14,6 +14,7 @@ use wsgi::wire::{self, Kind, LAST, Why};
 
 use super::Group;
 use super::answer::Answer;
+use super::board::State;
 use super::body::Body;
 use super::client::{self, Link, Refusal};
 use super::reader::{Lost, Reader, wait};
@@ -208,7 +209,7 @@ impl Relay<'_> {
     fn await_start(&self, place: usize, link: &Link) -> Result<(), c_int> {
         let options = &self.group.options;
         let slot = &self.group.board.slots()[place];
-        let is_ready = || slot.state() == super::board::State::Ready;
+        let is_ready = || slot.state() == State::Ready;
         let limit = (!options.queue_timeout.is_zero()).then(|| {
             let age = (now() - self.request.begun()).max(0).unsigned_abs();
             // The process decides by the same clock, and in case of doubt.
@@ -222,7 +223,7 @@ impl Relay<'_> {
             if limit.is_some_and(|limit| begin.elapsed() >= limit) {
                 return Err(self.queue_expired());
             }
-            if matches!(slot.state(), super::board::State::Failing | super::board::State::Broken) {
+            if matches!(slot.state(), State::Failing | State::Broken) {
                 return Err(self.refused(Refusal::Failing));
             }
             if begin.elapsed() >= self.group.socket_timeout {
@@ -275,31 +276,28 @@ impl Relay<'_> {
                 }
             }
             Kind::File => {
-                let part = wire::read_file(reader.payload(header.length)?);
-                let part = part.map_err(|wire::Malformed| Stop::Lost(Lost::Malformed))?;
-                let file = reader.take_file().ok_or(Stop::Lost(Lost::Malformed))?;
+                let part = wire::read_file(reader.payload(header.length)?)?;
+                let file = reader.take_file().ok_or(wire::Malformed)?;
                 answer.give_file(file, part)?;
             }
             Kind::End => {
-                let number = wire::read_number(reader.payload(header.length)?);
-                let number = number.map_err(|wire::Malformed| Stop::Lost(Lost::Malformed))?;
+                let number = wire::read_number(reader.payload(header.length)?)?;
                 return Ok(Some(Try::Ended(answer.end(number.cast_signed())?)));
             }
             Kind::Pull => {
-                let most = wire::read_number(reader.payload(header.length)?);
-                let most = most.map_err(|wire::Malformed| Stop::Lost(Lost::Malformed))?;
+                let most = wire::read_number(reader.payload(header.length)?)?;
                 self.give_body(link, body, most)?;
             }
             Kind::Retry => {
                 let why = reader.payload(header.length)?.first().copied().and_then(Why::of_number);
-                return Ok(Some(Try::Again(why.ok_or(Stop::Lost(Lost::Malformed))?)));
+                return Ok(Some(Try::Again(why.ok_or(wire::Malformed)?)));
             }
             Kind::Expired => {
                 reader.payload(header.length)?;
                 return Err(Stop::Status(self.queue_expired()));
             }
             Kind::Request | Kind::Body | Kind::BodyBroken => {
-                return Err(Stop::Lost(Lost::Malformed));
+                return Err(wire::Malformed.into());
             }
         }
         Ok(None)
@@ -472,6 +470,12 @@ pub(crate) enum Stop {
 impl From<Lost> for Stop {
     fn from(lost: Lost) -> Self {
         Self::Lost(lost)
+    }
+}
+
+impl From<wire::Malformed> for Stop {
+    fn from(_: wire::Malformed) -> Self {
+        Self::Lost(Lost::Malformed)
     }
 }
 

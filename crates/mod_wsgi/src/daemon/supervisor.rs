@@ -1,7 +1,7 @@
 //! The supervisor: a process of one thread that keeps the daemon processes of all
 //! groups running, for one start of the server's configuration.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -93,25 +93,16 @@ impl Supervisor {
     /// What has something to say, until the next deadline at most.
     fn wait(&self) -> Vec<Source> {
         let mut sources = Vec::new();
-        let mut watched = Vec::new();
-        let mut watch = |fd: BorrowedFd<'_>, source| {
-            // SAFETY: open until this function returns: nothing is closed in it.
-            let fd = unsafe { BorrowedFd::borrow_raw(std::os::fd::AsRawFd::as_raw_fd(&fd)) };
-            watched.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
-            sources.push(source);
-        };
-        for (fd, source) in [(&self.orders, Source::Orders), (&self.clients, Source::Clients)] {
-            if let Some(fd) = fd {
-                watch(fd.as_fd(), source);
-            }
-        }
+        sources.extend(self.orders.iter().map(|orders| (orders, Source::Orders)));
+        sources.extend(self.clients.iter().map(|clients| (clients, Source::Clients)));
         for (number, team) in self.teams.iter().enumerate() {
             for process in team.processes() {
                 let source = Source::Process { team: number, pid: process.pid };
-                watch(process.control.as_fd(), source);
-                watch(process.life.as_fd(), source);
+                sources.extend([(&process.control, source), (&process.life, source)]);
             }
         }
+        let mut watched: Vec<PollFd<'_>> =
+            sources.iter().map(|(fd, _)| PollFd::new(fd, PollFlags::IN)).collect();
         let deadlines = self.teams.iter().filter_map(Team::deadline);
         let force = match self.mode {
             Mode::Ending(force) => Some(force),
@@ -127,7 +118,7 @@ impl Supervisor {
             return Vec::new();
         }
         let told = watched.iter().map(|fd| !fd.revents().is_empty());
-        sources.iter().zip(told).filter(|(_, told)| *told).map(|(source, _)| *source).collect()
+        sources.iter().zip(told).filter(|(_, told)| *told).map(|((_, source), _)| *source).collect()
     }
 
     fn take_orders(&mut self) {
@@ -202,6 +193,11 @@ impl Process {
             is_ending: false,
             force: None,
         })
+    }
+
+    /// The same process, whose end was asked for.
+    pub(crate) fn ending(self, force: Option<Instant>) -> Self {
+        Self { is_ending: true, force, ..self }
     }
 
     /// Sends a signal to it.

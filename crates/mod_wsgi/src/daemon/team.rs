@@ -263,14 +263,12 @@ impl Team {
 
     /// A process may have said something, or ended.
     pub(crate) fn look_at(&mut self, pid: i32, mode: Mode) {
+        // Whether it has ended is asked first: then all that it said is there.
+        let status = wait_for(pid, self.processes().find(|process| process.pid == pid));
         while let Some(notice) = self.notice_of(pid) {
             self.take_notice(pid, notice, mode);
         }
-        let status = wait_for(pid, self.processes().find(|process| process.pid == pid));
         if let Some(status) = status {
-            while let Some(notice) = self.notice_of(pid) {
-                self.take_notice(pid, notice, mode);
-            }
             self.has_died(pid, status, mode);
         }
     }
@@ -308,13 +306,10 @@ impl Team {
                 self.places[number].wanted.get_or_insert_with(Instant::now);
             }
             Notice::Ending(_) if role == Role::Current => {
-                let force = self.patience().map(|patience| Instant::now() + patience);
+                let force = self.force();
                 let place = &mut self.places[number];
-                if let Some(mut process) = place.current.take() {
-                    process.is_ending = true;
-                    process.force = force;
-                    place.former.push(process);
-                }
+                let old = place.current.take();
+                place.former.extend(old.map(|old| old.ending(force)));
                 if place.next.is_none() {
                     self.slot(number).set_state(State::Starting);
                 }
@@ -329,22 +324,20 @@ impl Team {
     }
 
     fn is_ready(&mut self, number: usize, role: Role) {
-        let patience = self.patience();
+        let force = self.force();
         let slot = self.slot(number);
         let place = &mut self.places[number];
         if role == Role::Next
             && let Some(mut next) = place.next.take()
         {
             next.is_ready = true;
-            if let Some(mut old) = place.current.replace(next) {
-                old.is_ending = true;
-                old.force = patience.map(|patience| Instant::now() + patience);
+            if let Some(old) = place.current.replace(next) {
                 if let Ok(packet) = serde_json::to_vec(&Order::Retire) {
                     // One that is gone needs no telling.
                     let _gone =
                         send(&old.control, &packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
                 }
-                place.former.push(old);
+                place.former.push(old.ending(force));
             }
             place.wanted = None;
         }
@@ -353,18 +346,14 @@ impl Team {
         slot.pid.store(process.pid, Ordering::Relaxed);
         slot.started.store(process.started, Ordering::Release);
         slot.set_state(State::Ready);
-        // What a script changed to before it started is not news to it any more.
-        if self.group.options.threads > 0 {
-            place.retry = None;
-        }
     }
 
-    /// How long one that ends may take for it.
-    fn patience(&self) -> Option<Duration> {
+    /// When one that ends from now on is ended by force.
+    fn force(&self) -> Option<Instant> {
         let options = &self.group.options;
         let drain = options.graceful_timeout.max(options.eviction_timeout);
         let shutdown = options.shutdown_timeout;
-        (!shutdown.is_zero()).then(|| drain + shutdown + MARGIN)
+        (!shutdown.is_zero()).then(|| Instant::now() + drain + shutdown + MARGIN)
     }
 
     fn has_died(&mut self, pid: i32, status: i32, mode: Mode) {
@@ -382,13 +371,12 @@ impl Team {
         if role == Role::Next || !process.is_ready {
             return self.failed(number, Level::Error);
         }
+        slot.set_state(State::Starting);
         let lived = process.begin.elapsed();
         let place = &mut self.places[number];
         if place.next.is_some() {
-            slot.set_state(State::Starting);
             return;
         }
-        slot.set_state(State::Starting);
         let was_killed = ExitStatus::from_raw(status).signal().is_some();
         let is_at_once = lived >= LONG_LIFE || is_service && was_killed;
         if is_at_once {
@@ -399,7 +387,6 @@ impl Team {
         } else {
             place.failures += 1;
         }
-        slot.set_state(State::Starting);
         self.keep(mode);
     }
 
