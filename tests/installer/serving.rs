@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,7 +25,7 @@ mod wire;
 /// Applications run in the processes of httpd.
 #[path = "serving"]
 mod embedded {
-    use super::{Instance, PATIENCE, Reply, Site, wire};
+    use super::{Instance, PATIENCE, Reply, Site, under_load, wire};
 
     const DAEMON: bool = false;
 
@@ -405,6 +406,37 @@ fn every_name_that_the_module_wants_is_exported() {
         wanted.iter().filter(ours).partition(|name| exported.contains(*name));
     assert_eq!(unknown, Vec::<&String>::new());
     assert!(known.len() > 30, "{known:?}");
+}
+
+/// Does each of these again and again, on a thread of its own, until `work` is done.
+fn meanwhile<R>(again: Vec<impl FnMut() + Send>, work: impl FnOnce() -> R) -> R {
+    /// Ends them also when the work panics.
+    struct Done<'a>(&'a AtomicBool);
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let end = Done(&done);
+        for mut one in again {
+            let done = &done;
+            scope.spawn(move || {
+                while !done.load(Ordering::Acquire) {
+                    one();
+                }
+            });
+        }
+        let result = work();
+        drop(end);
+        result
+    })
+}
+
+/// Has four clients ask on and on, until `work` is done.
+fn under_load<R>(ask: impl Fn() + Sync, work: impl FnOnce() -> R) -> R {
+    meanwhile((0..4).map(|_client| || ask()).collect(), work)
 }
 
 /// What puts applications into a daemon process, one with as many threads as the

@@ -8,6 +8,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use wsgi::launch::{Notice, Order};
 
+pub(crate) use door::level;
+
 static CONTROL: OnceLock<OwnedFd> = OnceLock::new();
 
 /// Remembers the connection; the first one stays.
@@ -63,15 +65,6 @@ pub(crate) fn receive(control: BorrowedFd<'_>) -> io::Result<Option<Order>> {
         return Ok(None);
     }
     Ok(Some(serde_json::from_slice(packet.get(..count).unwrap_or_default())?))
-}
-
-/// Levels of httpd's log.
-pub(crate) mod level {
-    pub(crate) const CRITICAL: i32 = 2;
-    pub(crate) const ERROR: i32 = 3;
-    pub(crate) const WARNING: i32 = 4;
-    pub(crate) const INFO: i32 = 6;
-    pub(crate) const DEBUG: i32 = 7;
 }
 
 /// Tries to send a message, each after a tenth of a second at most.

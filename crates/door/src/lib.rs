@@ -211,6 +211,19 @@ pub const GONE: c_int = -1;
 /// Levels of the log, as httpd counts them.
 pub type LogLevel = c_int;
 
+/// Levels of httpd's log that are used on the Python side.
+pub mod level {
+    #![allow(missing_docs, reason = "httpd's LogLevel has the meanings")]
+
+    use super::LogLevel;
+
+    pub const CRITICAL: LogLevel = 2;
+    pub const ERROR: LogLevel = 3;
+    pub const WARNING: LogLevel = 4;
+    pub const INFO: LogLevel = 6;
+    pub const DEBUG: LogLevel = 7;
+}
+
 /// What the guest is started with.
 #[repr(C)]
 pub struct Settings<'a> {

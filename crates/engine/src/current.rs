@@ -17,15 +17,7 @@ thread_local! {
     static CALLED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Levels of httpd's log.
-pub(crate) mod level {
-    use std::ffi::c_int;
-
-    pub(crate) const CRITICAL: c_int = 2;
-    pub(crate) const ERROR: c_int = 3;
-    pub(crate) const WARNING: c_int = 4;
-    pub(crate) const INFO: c_int = 6;
-}
+pub(crate) use door::level;
 
 /// Remembers the host; the first one stays.
 pub(crate) fn set_host(host: &'static Host) {

@@ -469,55 +469,6 @@ impl<'r> Request<'r> {
         unsafe { sys::ap_set_content_length(self.raw(), length) };
     }
 
-    /// Passes bytes on to the client: flushed, or with the end of the body when they
-    /// are the last, so that they leave together with it.
-    ///
-    /// # Errors
-    /// When the client has gone.
-    pub fn send(self, bytes: &[u8], is_last: bool) -> Result<(), ClientGone> {
-        // SAFETY: S1; a transient bucket is copied by whoever keeps it.
-        self.pass(|brigade| unsafe {
-            let list = (*brigade).bucket_alloc;
-            let start = bytes.as_ptr().cast();
-            insert_last(brigade, sys::apr_bucket_transient_create(start, bytes.len(), list));
-            let end = if is_last {
-                sys::apr_bucket_eos_create(list)
-            } else {
-                sys::apr_bucket_flush_create(list)
-            };
-            insert_last(brigade, end);
-        })
-    }
-
-    /// Passes a part of an open file on; the descriptor stays the caller's. The
-    /// kernel may send it by itself, if `sendfile` and httpd allow that.
-    ///
-    /// # Errors
-    /// When the client has gone or the file cannot be sent.
-    pub fn send_file(
-        self,
-        descriptor: c_int,
-        start: i64,
-        length: i64,
-        sendfile: bool,
-    ) -> Result<(), ClientGone> {
-        let mut descriptor = descriptor;
-        let mut file = std::ptr::null_mut();
-        let pool = self.pool().raw();
-        let flags = if sendfile { sys::APR_FOPEN_SENDFILE_ENABLED } else { 0 };
-        // SAFETY: S1, S2; APR wraps the number and closes nothing.
-        let made = unsafe { sys::apr_os_file_put(&raw mut file, &raw mut descriptor, flags, pool) };
-        if made != sys::APR_SUCCESS {
-            return Err(ClientGone);
-        }
-        // The flush sends the file while its descriptor is open.
-        // SAFETY: S1, S2.
-        self.pass(|brigade| unsafe {
-            sys::apr_brigade_insert_file(brigade, file, start, length, pool);
-            insert_last(brigade, sys::apr_bucket_flush_create((*brigade).bucket_alloc));
-        })
-    }
-
     /// Ends a body that broke off so that the client can tell: no last chunk,
     /// and the connection is closed.
     pub fn break_off(self) {

@@ -1,6 +1,7 @@
 //! Bodies on their way through a process that must not wait for the client more
 //! than it wants to: read as far as they are there, passed on as far as they go.
 
+use std::ffi::c_int;
 use std::fs::File;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
@@ -115,20 +116,36 @@ impl Request<'_> {
         sendfile: bool,
         then: Then,
     ) -> Result<(), ClientGone> {
-        let pool = self.pool();
-        let mut descriptor = file.as_raw_fd();
-        let _kept_by_the_pool = pool.keep(file);
+        let descriptor = file.as_raw_fd();
+        let _kept_by_the_pool = self.pool().keep(file);
+        self.pass_descriptor(descriptor, start, length, sendfile, then)
+    }
+
+    /// The same with a descriptor that stays the caller's, open until it is sent: what
+    /// is flushed is sent. The kernel may send it by itself, if `sendfile` and httpd
+    /// allow that.
+    ///
+    /// # Errors
+    /// See above.
+    pub fn pass_descriptor(
+        self,
+        mut descriptor: c_int,
+        start: i64,
+        length: i64,
+        sendfile: bool,
+        then: Then,
+    ) -> Result<(), ClientGone> {
+        let pool = self.pool().raw();
         let mut file = std::ptr::null_mut();
         let flags = if sendfile { sys::APR_FOPEN_SENDFILE_ENABLED } else { 0 };
         // SAFETY: S1, S2; APR wraps the number and closes nothing.
-        let made =
-            unsafe { sys::apr_os_file_put(&raw mut file, &raw mut descriptor, flags, pool.raw()) };
+        let made = unsafe { sys::apr_os_file_put(&raw mut file, &raw mut descriptor, flags, pool) };
         if made != sys::APR_SUCCESS {
             return Err(ClientGone);
         }
         // SAFETY: S1, S2.
         self.pass(|brigade| unsafe {
-            sys::apr_brigade_insert_file(brigade, file, start, length, pool.raw());
+            sys::apr_brigade_insert_file(brigade, file, start, length, pool);
             finish(brigade, then);
         })
     }
@@ -251,7 +268,7 @@ unsafe fn take_all(
             if (*kind).is_metadata == 0 {
                 let (mut start, mut length) = (std::ptr::null(), 0);
                 let Some(bytes_of) = (*kind).read else { return Err(BodyError::Broken) };
-                let block = c_int_of(sys::APR_BLOCK_READ);
+                let block = sys::APR_BLOCK_READ.cast_signed();
                 if bytes_of(bucket, &raw mut start, &raw mut length, block) != sys::APR_SUCCESS {
                     return Err(BodyError::Broken);
                 }
@@ -266,8 +283,4 @@ unsafe fn take_all(
         sys::apr_brigade_cleanup(brigade.cast());
     }
     Ok(())
-}
-
-fn c_int_of(mode: sys::apr_read_type_e) -> std::ffi::c_int {
-    mode.cast_signed()
 }

@@ -7,7 +7,7 @@ use door::{
     VERSION, Worker,
 };
 use httpd::scoreboard::{field_text, letter_of};
-use httpd::{Level, Request, enter, sys, tls};
+use httpd::{Level, Request, Then, enter, sys, tls};
 
 use crate::config::DirectoryConfig;
 
@@ -87,7 +87,8 @@ unsafe extern "C" fn send(exchange: Exchange, data: Text<'_>, is_last: bool) -> 
         let Some(request) = request_of(exchange) else { return };
         // A filter that sees the end at once may do without its work.
         let is_last = is_last && !request.has_content_filter();
-        if request.send(data.bytes(), is_last).is_ok() {
+        let then = if is_last { Then::End } else { Then::Flush };
+        if request.pass_bytes(data.bytes(), then).is_ok() {
             result = 0;
         }
     });
@@ -105,7 +106,8 @@ unsafe extern "C" fn send_file(
         let Some(request) = request_of(exchange) else { return };
         let config: Option<&DirectoryConfig> = request.directory_config(crate::index());
         let sendfile = config.and_then(|config| config.enable_sendfile).unwrap_or(false);
-        if request.send_file(descriptor, start, length, sendfile).is_ok() {
+        // Flushed while the descriptor is open.
+        if request.pass_descriptor(descriptor, start, length, sendfile, Then::Flush).is_ok() {
             result = 0;
         }
     });

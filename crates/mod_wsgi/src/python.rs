@@ -1,7 +1,6 @@
 //! Python in this process: libpython, then the Python side of the module, are
 //! loaded when a child starts, and ended with it.
 
-use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_void};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -193,22 +192,30 @@ fn start(config: &GlobalConfig, pool: Pool) {
     }
 }
 
-/// Loads what can be loaded before any request: import scripts, then scripts of
-/// aliases with both groups fixed.
-fn preload(main: Server) {
-    let Some(guest) = guest() else { return };
-    let mut seen = BTreeSet::new();
+/// What a process group (empty for httpd's own processes) can load before any request,
+/// each once: import scripts, then scripts of aliases with both groups fixed. Their
+/// files and application groups.
+pub(crate) fn preloads<'c>(main: Server, process_group: &str) -> Vec<(&'c str, &'c str)> {
+    let mut all = Vec::new();
     let imports = configs(main).flat_map(|config| &config.import_scripts);
     for script in imports.chain(configs(main).flat_map(|config| &config.aliases)) {
-        let Some(group) = script.preloads_into("") else { continue };
-        let path = Path::new(&script.path);
+        let Some(group) = script.preloads_into(process_group) else { continue };
+        let one = (script.path.as_str(), group);
         // The scripts of a folder are loaded one by one, as they are asked for.
-        if path.is_dir() || !seen.insert((script.path.clone(), group.to_owned())) {
-            continue;
+        if !Path::new(&script.path).is_dir() && !all.contains(&one) {
+            all.push(one);
         }
+    }
+    all
+}
+
+/// Loads what can be loaded before any request.
+fn preload(main: Server) {
+    let Some(guest) = guest() else { return };
+    for (path, group) in preloads(main, "") {
         let script = Script {
-            path: Text::new(script.path.as_bytes()),
-            time: crate::handler::time_of(&script.path),
+            path: Text::new(path.as_bytes()),
+            time: crate::handler::time_of(path),
             application_group: Text::new(group.as_bytes()),
             reloading: false,
         };

@@ -9,8 +9,8 @@ mod extension;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use door::{
-    Answer, Answered, Call, FAILED, Guest, Host, LogLevel, Outcome, Question, Script, Settings,
-    Sink, Text, VERSION,
+    Answer, Answered, Call, FAILED, Guest, Host, Outcome, Question, Script, Settings, Sink, Text,
+    VERSION, level,
 };
 
 /// What [`door::SYMBOL`] names.
@@ -30,7 +30,7 @@ unsafe extern "C" fn start(host: &'static Host, settings: &Settings<'_>) -> bool
     };
     let text = format!("WSGI0001: Python cannot be started: {why}");
     // SAFETY: the host's own function.
-    unsafe { (host.log)(std::ptr::null_mut(), CRITICAL, Text::new(text.as_bytes())) };
+    unsafe { (host.log)(std::ptr::null_mut(), level::CRITICAL, Text::new(text.as_bytes())) };
     false
 }
 
@@ -52,5 +52,3 @@ unsafe extern "C" fn stop(destroy: bool) {
     // What is left of a failed end goes with the process.
     let _ended = catch_unwind(|| engine::stop(destroy));
 }
-
-const CRITICAL: LogLevel = 2;

@@ -8,13 +8,12 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::wire::Wire;
-use super::{Instance, PATIENCE, Site};
+use super::{Instance, PATIENCE, Site, meanwhile, under_load};
 
 mod eviction;
 mod failures;
@@ -276,31 +275,6 @@ fn note_reason(instance: &Instance) {
 fn reason(instance: &Instance) -> String {
     let text = instance.comes("kept/reason", "\n");
     text.strip_prefix("process_stopping ").unwrap().trim_end().to_owned()
-}
-
-/// Has four clients ask on and on, until `work` is done.
-fn under_load<R>(ask: &(impl Fn() + Sync), work: impl FnOnce() -> R) -> R {
-    /// Ends the clients also when the work panics.
-    struct Done<'a>(&'a AtomicBool);
-    impl Drop for Done<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Release);
-        }
-    }
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let end = Done(&done);
-        for _client in 0..4 {
-            scope.spawn(|| {
-                while !done.load(Ordering::Acquire) {
-                    ask();
-                }
-            });
-        }
-        let result = work();
-        drop(end);
-        result
-    })
 }
 
 /// What lies between these times, one a line.

@@ -4,11 +4,11 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::wire::{Wire, latin1};
-use super::{Instance, PATIENCE};
+use super::{Instance, PATIENCE, under_load};
 
 mod hostile;
 mod reload;
@@ -198,31 +198,6 @@ fn attempt(port: u16, target: &str) -> Option<(u16, String)> {
     let length: usize = head.split_once("Content-Length: ")?.1.lines().next()?.parse().ok()?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     (body.len() == length).then(|| (status, latin1(body)))
-}
-
-/// Has four clients ask on and on, until `work` is done.
-fn under_load<R>(ask: impl Fn() + Sync, work: impl FnOnce() -> R) -> R {
-    /// Ends the clients also when the work panics.
-    struct Done<'a>(&'a AtomicBool);
-    impl Drop for Done<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Release);
-        }
-    }
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let end = Done(&done);
-        for _client in 0..4 {
-            scope.spawn(|| {
-                while !done.load(Ordering::Acquire) {
-                    ask();
-                }
-            });
-        }
-        let result = work();
-        drop(end);
-        result
-    })
 }
 
 /// Waits until that many more have been counted.

@@ -2,7 +2,7 @@
 //! shared, and the supervisor. All of it in httpd's parent.
 
 use std::ffi::{c_int, c_void};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
@@ -11,11 +11,15 @@ use httpd::{Level, Pool, Server, log_to, log_to_main, sys};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 use wsgi::launch::{Launch, Preload};
-use wsgi::options::daemon::USER_IS_ROOT;
+use wsgi::options::daemon::{
+    CHROOT_WITHOUT_ROOT, DaemonOptions, SCRIPT_GROUP_UNKNOWN, SCRIPT_USER_UNKNOWN,
+    SOCKET_USER_UNKNOWN, USER_IS_ROOT, USER_UNKNOWN,
+};
 
 use super::account::{self, Account};
 use super::board::{Board, State};
 use super::client::Idle;
+use super::owner::Owner;
 use super::sockets::{self, Names};
 use super::spawn::{Identity, Program, arguments, c_text, reset_signals};
 use super::supervisor::{END, Mode, OUTDATE, Supervisor};
@@ -54,8 +58,7 @@ pub(crate) fn start(main: Server, config: &GlobalConfig, pool: Pool) {
             .socket_rotation
             .unwrap_or(true)
             .then(|| python::asked_of_mpm(sys::AP_MPMQ_GENERATION)),
-        // SAFETY: httpd's own record.
-        uid: unsafe { (&raw const sys::ap_unixd_config.user_id).read() },
+        uid: httpd_account().0,
     };
     sockets::sweep(&names.prefix);
     let mut groups = Vec::new();
@@ -229,7 +232,7 @@ fn pythons_of(home: &str, root: Option<&str>) -> Vec<String> {
     all.iter().filter(is_there).cloned().collect()
 }
 
-fn limits_of(options: &wsgi::options::daemon::DaemonOptions) -> Vec<(u32, u64, u64, &'static str)> {
+fn limits_of(options: &DaemonOptions) -> Vec<(u32, u64, u64, &'static str)> {
     let mut limits = Vec::new();
     let seconds = options.cpu_time_limit.as_secs();
     if seconds > 0 {
@@ -247,6 +250,15 @@ fn limits_of(options: &wsgi::options::daemon::DaemonOptions) -> Vec<(u32, u64, u
     limits
 }
 
+/// User and group of httpd's own processes.
+fn httpd_account() -> (u32, u32) {
+    // SAFETY: httpd's own record, once the configuration is read.
+    unsafe {
+        let config = &raw const sys::ap_unixd_config;
+        ((*config).user_id, (*config).group_id)
+    }
+}
+
 /// What is known of who a group runs as.
 struct Runs {
     /// Whether it is not httpd's own account.
@@ -255,11 +267,7 @@ struct Runs {
 }
 
 fn identity_of(declared: &Declared) -> Result<(Runs, Option<Identity>), String> {
-    // SAFETY: httpd's own record, once the configuration is read.
-    let (httpd_uid, httpd_gid) = unsafe {
-        let config = &raw const sys::ap_unixd_config;
-        ((*config).user_id, (*config).group_id)
-    };
+    let (httpd_uid, httpd_gid) = httpd_account();
     if !rustix::process::geteuid().is_root() {
         return Ok((Runs { is_other: false, home: String::new() }, None));
     }
@@ -300,8 +308,7 @@ fn launch_of(main: Server, config: &GlobalConfig, group: &Group) -> Launch {
         sections,
         preload: preload_of(main, &options.name, options.chroot.as_deref()),
         socket_timeout: group.socket_timeout.as_secs(),
-        // SAFETY: httpd's own record.
-        clients: vec![unsafe { (&raw const sys::ap_unixd_config.user_id).read() }],
+        clients: vec![httpd_account().0],
         eggs: options.python_eggs.clone().or_else(|| python.eggs.clone()),
         telemetry: config.has_telemetry,
         case_sensitivity: config.case_sensitivity.unwrap_or(true),
@@ -318,25 +325,20 @@ fn launch_of(main: Server, config: &GlobalConfig, group: &Group) -> Launch {
     }
 }
 
-/// Import scripts, then scripts of aliases with both groups fixed.
+/// What its processes load before any request, as they see it.
 fn preload_of(main: Server, group: &str, root: Option<&str>) -> Vec<Preload> {
-    let mut all = Vec::new();
-    let imports = python::configs(main).flat_map(|config| &config.import_scripts);
-    for script in imports.chain(python::configs(main).flat_map(|config| &config.aliases)) {
-        let Some(application_group) = script.preloads_into(group) else { continue };
-        let path = match root {
-            Some(root) => crate::environ::below(root, script.path.as_bytes())
-                .map(|path| String::from_utf8_lossy(path).into_owned()),
-            None => Some(script.path.clone()),
-        };
-        // The scripts of a folder are loaded one by one, as they are asked for.
-        let Some(path) = path.filter(|_| !Path::new(&script.path).is_dir()) else { continue };
-        let script = Preload { path, application_group: application_group.to_owned() };
-        if !all.contains(&script) {
-            all.push(script);
-        }
-    }
-    all
+    let seen = |path: &str| match root {
+        Some(root) => crate::environ::below(root, path.as_bytes())
+            .map(|path| String::from_utf8_lossy(path).into_owned()),
+        None => Some(path.to_owned()),
+    };
+    let preloads = python::preloads(main, group).into_iter();
+    preloads
+        .filter_map(|(path, application_group)| {
+            let application_group = application_group.to_owned();
+            Some(Preload { path: seen(path)?, application_group })
+        })
+        .collect()
 }
 
 /// What a start of the supervisor needs.
@@ -379,7 +381,7 @@ impl Start {
         let running = pool.keep(running);
         // SAFETY: S2: kept by the pool, which outlives all that uses it.
         let running: &'static Running = unsafe { &*running };
-        ORDERS.store(std::os::fd::AsRawFd::as_raw_fd(&running.orders), Ordering::Relaxed);
+        ORDERS.store(running.orders.as_raw_fd(), Ordering::Relaxed);
         running.fork()
     }
 }
@@ -450,8 +452,8 @@ impl Running {
         unsafe { sys::ap_close_listeners() };
         // SAFETY: this process's own copies: ends of pipes that must not stay open here.
         unsafe {
-            libc::close(std::os::fd::AsRawFd::as_raw_fd(&self.orders));
-            libc::close(std::os::fd::AsRawFd::as_raw_fd(&self.clients[1]));
+            libc::close(self.orders.as_raw_fd());
+            libc::close(self.clients[1].as_raw_fd());
         }
         // SAFETY: a copy of this process's own, which is never dropped: it ends by
         // `_exit`.
@@ -548,18 +550,11 @@ const LONGEST_END: Duration = Duration::from_secs(4);
 /// How long the supervisor takes to go on by itself.
 const LONGEST_FORK: Duration = Duration::from_secs(2);
 
-/// Texts of accounts.
-pub(crate) fn declare(
-    options: wsgi::options::daemon::DaemonOptions,
-    server: Server,
-) -> Result<Declared, String> {
-    use wsgi::options::daemon::{
-        CHROOT_WITHOUT_ROOT, SCRIPT_GROUP_UNKNOWN, SCRIPT_USER_UNKNOWN, SOCKET_USER_UNKNOWN,
-        USER_UNKNOWN,
-    };
-
-    use super::owner::Owner;
-
+/// A group as it is configured, its accounts looked up.
+///
+/// # Errors
+/// The text for httpd's start-up message.
+pub(crate) fn declare(options: DaemonOptions, server: Server) -> Result<Declared, String> {
     let is_root = rustix::process::geteuid().is_root();
     if options.chroot.is_some() && !is_root {
         return Err(CHROOT_WITHOUT_ROOT.to_owned());

@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
+use door::{LogLevel, level};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use wsgi::launch::{self, BOOTSTRAP, Launch, Notice};
@@ -52,7 +53,8 @@ pub(crate) struct Started {
 /// Flags, the bootstrap, and its arguments: the library, the version that it is for,
 /// room for a longer title.
 pub(crate) fn arguments(flags: &[String], library: &str, version: &str) -> Vec<CString> {
-    let texts = flags.iter().map(String::as_str).chain(["-c", BOOTSTRAP, library, version, TITLE]);
+    let room = " ".repeat(TITLE);
+    let texts = flags.iter().map(String::as_str).chain(["-c", BOOTSTRAP, library, version, &room]);
     texts.filter_map(|text| CString::new(text).ok()).collect()
 }
 
@@ -74,11 +76,7 @@ impl Program {
             -1 => Err(io::Error::last_os_error()),
             0 => {
                 let why = self.become_it(&theirs, listener, told.as_raw_fd());
-                let notice = Notice::Log(1, why);
-                if let Ok(packet) = serde_json::to_vec(&notice) {
-                    let _unheard =
-                        rustix::net::send(&theirs, &packet, rustix::net::SendFlags::NOSIGNAL);
-                }
+                tell(&theirs, level::CRITICAL, why);
                 // SAFETY: no destructor of httpd's may run here.
                 unsafe { libc::_exit(78) }
             }
@@ -101,12 +99,12 @@ impl Program {
         // SAFETY: plain numbers.
         unsafe {
             if self.priority != 0 && libc::setpriority(libc::PRIO_PROCESS, 0, self.priority) != 0 {
-                warn(control, &failed("Couldn't set CPU priority"));
+                tell(control, level::WARNING, failed("Couldn't set CPU priority"));
             }
             for (which, soft, hard, option) in &self.limits {
                 let limit = libc::rlimit { rlim_cur: *soft, rlim_max: *hard };
                 if libc::setrlimit(*which, &raw const limit) != 0 {
-                    warn(control, &failed(&format!("Couldn't set {option}")));
+                    tell(control, level::WARNING, failed(&format!("Couldn't set {option}")));
                 }
             }
             if let Some(mask) = self.umask {
@@ -188,9 +186,9 @@ impl Program {
     }
 }
 
-/// Sends a warning before there is any Python.
-fn warn(control: &OwnedFd, text: &str) {
-    let notice = Notice::Log(4, text.to_owned());
+/// Logs a line before there is any Python.
+fn tell(control: &OwnedFd, level: LogLevel, text: String) {
+    let notice = Notice::Log(u8::try_from(level).unwrap_or(u8::MAX), text);
     if let Ok(packet) = serde_json::to_vec(&notice) {
         let _unheard = rustix::net::send(control, &packet, rustix::net::SendFlags::NOSIGNAL);
     }
@@ -214,7 +212,7 @@ pub(crate) fn reset_signals() {
 }
 
 /// Room for the title of the process, which takes the place of its arguments.
-const TITLE: &str = "                                                                                                                                ";
+const TITLE: usize = 128;
 
 /// A text as C has it.
 pub(crate) fn c_text(text: &str) -> CString {

@@ -2,10 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{all_of, members, pid, roomy, stop, timed, under_load, wait};
+use super::{all_of, meanwhile, members, pid, roomy, stop, timed, under_load, wait};
 
 #[test]
 fn requests_of_every_kind_are_answered_by_every_process() {
@@ -42,7 +42,7 @@ fn the_end_after_so_many_requests_comes_under_load() {
             .post("/", b"__import__('time').sleep(__import__('random').uniform(0.4, 0.9))")
             .expect(200);
     };
-    under_load(&ask, || {
+    under_load(ask, || {
         let took = wait("the end of the first", &instance, || super::is_gone(old));
         assert!(took < 9.0, "{took}");
     });
@@ -66,27 +66,13 @@ fn with_slow_ones(
             stream
         })
         .collect();
-    /// Lets the slow ones go also when the work panics.
-    struct Done<'a>(&'a AtomicBool);
-    impl Drop for Done<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Release);
+    let again = || {
+        for stream in &mut streams {
+            step(stream);
         }
-    }
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let end = Done(&done);
-        scope.spawn(|| {
-            while !done.load(Ordering::Acquire) {
-                for stream in &mut streams {
-                    step(stream);
-                }
-                std::thread::sleep(Duration::from_millis(250));
-            }
-        });
-        work();
-        drop(end);
-    });
+        std::thread::sleep(Duration::from_millis(250));
+    };
+    meanwhile(vec![again], work);
 }
 
 /// Each holds a thread of the original from its first byte to its last.

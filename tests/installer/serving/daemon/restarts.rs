@@ -169,7 +169,7 @@ fn graceful_restarts_lose_nothing() {
             answered.fetch_add(1, Ordering::AcqRel);
             std::thread::sleep(Duration::from_millis(5));
         };
-        super::under_load(&ask, || {
+        super::under_load(ask, || {
             for round in 0..2 {
                 let old = all_of(&instance, "g", 2);
                 let mut long = begin_sleep(&instance, &format!("long{round}"), 5.0);
@@ -255,7 +255,7 @@ fn a_group_keeps_its_capacity_while_its_processes_are_replaced() {
             assert!(took < limit, "{options}: a request took {took} s");
             std::thread::sleep(Duration::from_millis(10));
         };
-        super::under_load(&ask, || {
+        super::under_load(ask, || {
             if touched {
                 let script = instance.site.read("apps/late.wsgi");
                 instance.site.write("apps/late.wsgi", &format!("{script}# longer\n"));
