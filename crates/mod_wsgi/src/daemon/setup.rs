@@ -498,7 +498,7 @@ impl Drop for Running {
         if std::process::id() != self.owner {
             return;
         }
-        GROUPS.store(std::ptr::null_mut(), Ordering::Release);
+        let groups = GROUPS.swap(std::ptr::null_mut(), Ordering::AcqRel);
         ORDERS.store(-1, Ordering::Relaxed);
         let is_hard = self.is_hard.load(Ordering::Relaxed);
         let order = if is_hard { END } else { OUTDATE };
@@ -508,6 +508,11 @@ impl Drop for Running {
             for socket in &self.start.sockets {
                 let _gone = std::fs::remove_file(socket);
             }
+        }
+        self.start.teams.clear();
+        if !groups.is_null() {
+            // SAFETY: made by `Box::leak` in `start`; the teams alone knew of it here.
+            drop(unsafe { Box::from_raw(groups) });
         }
     }
 }
