@@ -28,4 +28,4 @@ pub use pool::Pool;
 pub use regex::Regex;
 pub use request::{ClientGone, Request};
 pub use table::{Table, text};
-pub use transfer::{BodyError, Read, Then};
+pub use transfer::{BodyError, Read, Reading, Then};

@@ -26,6 +26,17 @@ pub enum BodyError {
     Broken,
 }
 
+/// How a file is read on its way to the client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reading {
+    /// The kernel may send it by itself.
+    ByKernel,
+    /// Mapped into memory; what is mapped waits for the client as if it were memory.
+    Mapped,
+    /// In pieces, so that httpd need never wait for the client.
+    InPieces,
+}
+
 /// What follows bytes that are passed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Then {
@@ -113,17 +124,16 @@ impl Request<'_> {
         file: File,
         start: i64,
         length: i64,
-        sendfile: bool,
+        reading: Reading,
         then: Then,
     ) -> Result<(), ClientGone> {
         let descriptor = file.as_raw_fd();
         let _kept_by_the_pool = self.pool().keep(file);
-        self.pass_descriptor(descriptor, start, length, sendfile, then)
+        self.pass_descriptor(descriptor, start, length, reading, then)
     }
 
     /// The same with a descriptor that stays the caller's, open until it is sent: what
-    /// is flushed is sent. The kernel may send it by itself, if `sendfile` and httpd
-    /// allow that.
+    /// is flushed is sent.
     ///
     /// # Errors
     /// See above.
@@ -132,12 +142,13 @@ impl Request<'_> {
         mut descriptor: c_int,
         start: i64,
         length: i64,
-        sendfile: bool,
+        reading: Reading,
         then: Then,
     ) -> Result<(), ClientGone> {
         let pool = self.pool().raw();
         let mut file = std::ptr::null_mut();
-        let flags = if sendfile { sys::APR_FOPEN_SENDFILE_ENABLED } else { 0 };
+        let by_kernel = reading == Reading::ByKernel;
+        let flags = if by_kernel { sys::APR_FOPEN_SENDFILE_ENABLED } else { 0 };
         // SAFETY: S1, S2; APR wraps the number and closes nothing.
         let made = unsafe { sys::apr_os_file_put(&raw mut file, &raw mut descriptor, flags, pool) };
         if made != sys::APR_SUCCESS {
@@ -145,7 +156,10 @@ impl Request<'_> {
         }
         // SAFETY: S1, S2.
         self.pass(|brigade| unsafe {
-            sys::apr_brigade_insert_file(brigade, file, start, length, pool);
+            let bucket = sys::apr_brigade_insert_file(brigade, file, start, length, pool);
+            if reading == Reading::InPieces {
+                sys::apr_bucket_file_enable_mmap(bucket, 0);
+            }
             finish(brigade, then);
         })
     }

@@ -7,7 +7,7 @@ use door::{
     VERSION, Worker,
 };
 use httpd::scoreboard::{field_text, letter_of};
-use httpd::{Level, Request, Then, enter, sys, tls};
+use httpd::{Level, Reading, Request, Then, enter, sys, tls};
 
 use crate::config::DirectoryConfig;
 
@@ -104,14 +104,19 @@ unsafe extern "C" fn send_file(
     let mut result = GONE;
     enter("a file", || {
         let Some(request) = request_of(exchange) else { return };
-        let config: Option<&DirectoryConfig> = request.directory_config(crate::index());
-        let sendfile = config.and_then(|config| config.enable_sendfile).unwrap_or(false);
+        let default = DirectoryConfig::default();
+        let reading = file_reading(request.directory_config(crate::index()).unwrap_or(&default));
         // Flushed while the descriptor is open.
-        if request.pass_descriptor(descriptor, start, length, sendfile, Then::Flush).is_ok() {
+        if request.pass_descriptor(descriptor, start, length, reading, Then::Flush).is_ok() {
             result = 0;
         }
     });
     result
+}
+
+/// How a file of an application is read: `WSGIEnableSendfile`.
+pub(crate) fn file_reading(config: &DirectoryConfig) -> Reading {
+    if config.enable_sendfile.unwrap_or(false) { Reading::ByKernel } else { Reading::Mapped }
 }
 
 unsafe extern "C" fn log(exchange: Exchange, level: LogLevel, text: Text<'_>) {

@@ -92,6 +92,7 @@ functions! {
     fn apr_bucket_transient_create(buf: *const c_char, nbyte: apr_size_t, list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
     fn apr_bucket_flush_create(list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
     fn ap_bucket_error_create(error: c_int, buf: *const c_char, p: *mut apr_pool_t, list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
+    fn apr_bucket_file_enable_mmap(b: *mut apr_bucket, enabled: c_int) -> apr_status_t;
     fn apr_bucket_eos_create(list: *mut apr_bucket_alloc_t) -> *mut apr_bucket;
     fn apr_brigade_insert_file(bb: *mut apr_bucket_brigade, f: *mut apr_file_t, start: apr_off_t, len: apr_off_t, p: *mut apr_pool_t) -> *mut apr_bucket;
     fn apr_os_file_get(thefile: *mut apr_os_file_t, file: *mut apr_file_t) -> apr_status_t;

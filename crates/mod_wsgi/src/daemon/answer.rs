@@ -9,14 +9,14 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use door::{DONE, NO_CALLABLE};
-use httpd::{Request, Then, sys};
+use httpd::{Reading, Request, Then, sys};
 use wsgi::wire;
 
 use super::Group;
 use super::reader::wait;
 use super::relay::{End, Stop};
 use crate::config::DirectoryConfig;
-use crate::exchange::add_header;
+use crate::exchange::{add_header, file_reading};
 use crate::question::log;
 
 /// The answer to one request.
@@ -171,8 +171,8 @@ impl<'r> Answer<'r> {
         }
         self.pass_held(Then::More)?;
         let part = |number: u64| i64::try_from(number).map_err(|_| wire::Malformed);
-        let sendfile = self.config.enable_sendfile.unwrap_or(false);
-        self.request.pass_file(file, part(start)?, part(length)?, sendfile, Then::More)?;
+        let reading = file_reading(self.config);
+        self.request.pass_file(file, part(start)?, part(length)?, reading, Then::More)?;
         Ok(())
     }
 
@@ -266,7 +266,7 @@ impl<'r> Answer<'r> {
         held.start = held.end;
         if length > 0 {
             let file = file.map_err(|error| self.not_held(&error))?;
-            self.request.pass_file(file, start, length, false, then)?;
+            self.request.pass_file(file, start, length, Reading::InPieces, then)?;
         } else if then != Then::More {
             self.request.pass_bytes(&[], then)?;
         }

@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{all_of, meanwhile, members, pid, roomy, stop, timed, under_load, wait};
+use super::{
+    Instance, Site, all_of, group, meanwhile, members, pid, roomy, stop, timed, under_load, wait,
+};
 
 #[test]
 fn requests_of_every_kind_are_answered_by_every_process() {
@@ -122,4 +124,32 @@ fn slow_readers_stop_nobody() {
             assert!(took < 2.0, "{took}");
         }
     });
+}
+
+/// The client's turn comes with each pause, and must not keep the application from
+/// going on.
+#[test]
+fn an_application_that_pauses_does_not_wait_for_its_client() {
+    let site = Site::new();
+    site.write(
+        "apps/pauses.wsgi",
+        "import time\n\
+         ended = 0\n\
+         def application(environ, start_response):\n    \
+             start_response('200 OK', [])\n    \
+             return [b'%d' % ended] if environ['PATH_INFO'] == '/ended' else parts()\n\
+         def parts():\n    \
+             global ended\n    \
+             for _ in range(20):\n        \
+                 yield b'x' * 1000000\n        \
+                 time.sleep(0.05)\n    \
+             ended += 1\n",
+    );
+    let alias = "WSGIScriptAlias /pauses \"SITE/apps/pauses.wsgi\"";
+    let instance = Instance::of(site, "event", &group("threads=4", alias));
+    let stuck = instance.raw(b"GET /pauses HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let ended = || instance.get("/pauses/ended").expect(200).text() == "1";
+    let took = wait("its end", &instance, ended);
+    assert!(took < 10.0, "{took}");
+    drop(stuck);
 }
