@@ -1,0 +1,1 @@
+"""Applications to try a server with: `hello` and `environ`."""

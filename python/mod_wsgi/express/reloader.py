@@ -1,0 +1,144 @@
+"""Replaces the process when code that it has loaded changes.
+
+A thread looks at the files of all loaded modules, and at those that the application
+registers. The process is told to end by SIGINT, and the server starts another one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+
+from mod_wsgi.express.loader import source_of
+
+#: How long all files must rest before a restart, in seconds, and how long to wait
+#: for that at most. Who saves ten files wants one restart, with all of them.
+REST = 0.1
+PATIENCE = 1.0
+
+
+class Monitor:
+    """Watches files, on a thread of its own once started."""
+
+    def __init__(self) -> None:
+        self.interval = 1.0
+        self._known: dict[str, tuple[int, int] | None] = {}
+        self._tracked: set[str] = set()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, interval: float) -> None:
+        """Starts it, or has a running one look more often, never less."""
+        with self._lock:
+            # In a process that was forked meanwhile there is no such thread.
+            running = self._thread is not None and self._thread.is_alive()
+            self.interval = min(self.interval, interval) if running else interval
+            if running:
+                return
+            say("Starting change monitor.")
+            self._thread = threading.Thread(target=self._run, name="mod_wsgi-monitor", daemon=True)
+            self._thread.start()
+            atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Ends the thread: an interpreter must not be taken down under it."""
+        self._stopped.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def track(self, path: str) -> None:
+        """Watches one more file, as it is now."""
+        path = os.path.abspath(path)
+        with self._lock:
+            self._tracked.add(path)
+            self._known.setdefault(path, signature(path))
+
+    def changed(self) -> str | None:
+        """A file that is not as it was when first seen; none is the rule."""
+        with self._lock:
+            paths = files_of_modules() | self._tracked
+            for path in paths:
+                now = signature(path)
+                known = self._known.get(path)
+                if known is None:
+                    self._known[path] = now
+                elif now != known:
+                    return path
+        return None
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            path = self.changed()
+            # Who replaces a file may take it away first. If the same one is back
+            # when all is quiet, nothing has changed.
+            if path is not None and self._settle() and (path := self.changed()) is not None:
+                say(f'Change detected to "{path}".')
+                say("Triggering process restart.")
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            self._stopped.wait(self.interval)
+
+    def _settle(self) -> bool:
+        """Waits until files rest; false if meanwhile the monitor is stopped."""
+        deadline = time.monotonic() + PATIENCE
+        before = None
+        while time.monotonic() < deadline:
+            with self._lock:
+                now = {path: signature(path) for path in self._known}
+            if now == before:
+                return True
+            before = now
+            if self._stopped.wait(REST):
+                return False
+        return True
+
+
+def files_of_modules() -> set[str]:
+    """The source files of all modules that are loaded."""
+    # A copy, because other threads import meanwhile.
+    modules = list(sys.modules.values())
+    found = set()
+    for module in modules:
+        # What poses as a module may do anything when asked.
+        try:
+            path = source_of(module.__file__)
+        except Exception:
+            continue
+        if isinstance(path, str):
+            found.add(path)
+    return found
+
+
+def signature(path: str) -> tuple[int, int] | None:
+    """What changes with a file; none if it is not there."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def say(text: str) -> None:
+    """Writes a line to the server's log."""
+    print(f"monitor (pid={os.getpid()}): {text}", file=sys.stderr, flush=True)
+
+
+_monitor = Monitor()
+
+
+def start_reloader(interval: float = 1.0) -> None:
+    """Starts to look for changed files every `interval` seconds.
+
+    Asked again it does no more than lower the interval.
+    """
+    _monitor.start(interval)
+
+
+def track_changes(path: str | os.PathLike[str]) -> None:
+    """Has a change of a file that is no module replace the process, too."""
+    _monitor.track(os.fspath(path))
