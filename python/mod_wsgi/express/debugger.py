@@ -35,6 +35,8 @@ class Debugger(Layer):
             self._pdb.message("The application is loaded: set breakpoints, then continue.")
         except BdbQuit:
             pass
+        finally:
+            self._unwatch()
 
     def step(self, stage: str, function: Callable[..., Any], *args: Any) -> Any:
         """Runs it; with breakpoints set it may stop at those."""
@@ -42,6 +44,7 @@ class Debugger(Layer):
         try:
             return function(*args)
         except BdbQuit:
+            # Left at a breakpoint: the request ends, and there is nothing to look at.
             raise
         except Exception as error:
             self._unwatch()

@@ -63,7 +63,7 @@ class Recording:
         with self._open("icontent") as file:
             shutil.copyfileobj(environ["wsgi.input"], file)
         # The application reads what was recorded; nothing is kept in memory.
-        environ["wsgi.input"] = open(self._stem + ".icontent", "rb")
+        body = environ["wsgi.input"] = open(self._stem + ".icontent", "rb")
 
         def record_start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             write = start_response(status, headers, *rest)
@@ -75,8 +75,12 @@ class Recording:
 
             return record_write
 
-        response = self._step(CALL, application, environ, record_start)
-        return Recorded(response, self._step, self._keep, environ["wsgi.input"])
+        try:
+            response = self._step(CALL, application, environ, record_start)
+        except BaseException:
+            body.close()
+            raise
+        return Recorded(response, self._step, self._keep, body)
 
     def _step(self, stage: str, function: Callable[..., Any], *args: Any) -> Any:
         try:

@@ -27,9 +27,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Takes them from the launcher: what it knows is what can be given."""
-        self.records = records()
-        for record in self.records:
-            parser.add_argument(record["name"], **argument(record))
+        self.records = []
+        for record in records():
+            try:
+                parser.add_argument(record["name"], **argument(record))
+            except argparse.ArgumentError:
+                # Django has an option of that name.
+                continue
+            self.records.append(record)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Becomes the server."""
