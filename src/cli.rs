@@ -69,6 +69,13 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<OsString>,
     },
+    /// Serve applications: the launcher, also called `mod_wsgi-express`.
+    #[command(disable_help_flag = true)]
+    Express {
+        /// See `mod_wsgi-express --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
+    },
     /// Print the recipe's lines for a release that it does not know yet.
     Pin(PinArgs),
     /// Print a completion script.

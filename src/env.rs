@@ -19,6 +19,12 @@ impl Env {
         Self { values: std::env::vars_os().collect() }
     }
 
+    /// All variables.
+    #[must_use]
+    pub fn into_all(self) -> BTreeMap<OsString, OsString> {
+        self.values
+    }
+
     /// A variable that is set to something.
     #[must_use]
     pub fn path(&self, name: &str) -> Option<PathBuf> {

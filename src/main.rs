@@ -1,7 +1,9 @@
 //! `mod_wsgi-httpd`: reads the command line, runs the command, prints its error.
-//! Called as `apxs` or `mod_wsgi-apxs`, or with `apxs` first, it is that tool.
+//! Called as `apxs` or `mod_wsgi-apxs`, or with `apxs` first, it is that tool; called
+//! as `mod_wsgi-express`, or with `express` first, it is the launcher.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -15,6 +17,9 @@ use mod_wsgi_httpd::{command, exit, process};
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let env = Env::of_process();
+    if let Some(words) = as_express(&arguments) {
+        return express::run(words.iter().cloned(), env.into_all());
+    }
     if let Some((caller, json, words)) = as_apxs(&arguments) {
         let apxs = Apxs::parse_from(words);
         let report = Report::new(Level::Normal, json, &env);
@@ -38,6 +43,15 @@ fn end(report: &Report, run: impl FnOnce() -> Result<()>) -> ExitCode {
             ExitCode::from(error.kind.exit_code())
         }
     }
+}
+
+/// The arguments of the launcher, without its name, if that is the tool asked for.
+fn as_express(arguments: &[OsString]) -> Option<&[OsString]> {
+    let program = Path::new(arguments.first()?).file_name()?;
+    if program == express::NAME {
+        return Some(&arguments[1..]);
+    }
+    (arguments.get(1)? == "express").then(|| &arguments[2..])
 }
 
 /// The arguments of apxs, its own name first, if that is the tool asked for;

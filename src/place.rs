@@ -98,7 +98,7 @@ impl Place {
     fn entry_points(&self) -> Vec<(PathBuf, PathBuf)> {
         let Some(python) = &self.python else { return Vec::new() };
         let current = Path::new("..").join(Python::BASE).join("current/bin");
-        let names = ["mod_wsgi-httpd", "mod_wsgi-apxs"];
+        let names = ["mod_wsgi-httpd", "mod_wsgi-apxs", "mod_wsgi-express"];
         names.map(|name| (python.bin().join(name), current.join(name))).into()
     }
 }

@@ -54,8 +54,9 @@ pub fn run(cli: &Cli, env: &Env, report: &Report) -> Result<()> {
         Command::Sbom(args) => sbom::sbom(&context, args),
         Command::Update(args) => update::update(&context, args),
         Command::Pin(args) => pin::pin(&context, args),
-        // Its options are its own: `main` hands them to `apxs` before this.
+        // Their options are their own: `main` hands them on before this.
         Command::Apxs { .. } => Err(Error::new(Kind::Usage, "`apxs` must be the first word")),
+        Command::Express { .. } => Err(Error::new(Kind::Usage, "`express` must be the first word")),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { folder } => pages::man(folder.as_deref(), report),
     }

@@ -186,7 +186,7 @@ fn add_tool(job: &Job<'_>, tree: &Path) -> Result<()> {
         .envs(job.env.for_build())
         .arg(&copy)
         .run_logged(Kind::Install, &job.logs.join("strip.log"))?;
-    for name in ["apxs", "mod_wsgi-apxs"] {
+    for name in ["apxs", "mod_wsgi-apxs", "mod_wsgi-express"] {
         let link = bin.join(name);
         symlink("mod_wsgi-httpd", &link).map_err(Error::io(Kind::Install, "link", &link))?;
     }

@@ -1,0 +1,164 @@
+//! The running server: httpd as a child in a process group of its own, so that the
+//! terminal's signals reach the launcher alone. It passes on those that mean
+//! something, and ends as httpd ends.
+
+use std::fs::File;
+use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGWINCH};
+use signal_hook::iterator::Signals;
+
+use crate::capacity::Mode;
+use crate::control;
+use crate::error::{Error, Result};
+use crate::server::Server;
+
+/// How much of the error log is shown when httpd does not start.
+const SHOWN: u64 = 4000;
+
+/// Runs the server until it ends; its exit code.
+///
+/// # Errors
+/// When httpd cannot be started.
+pub(crate) fn run(server: &Server) -> Result<u8> {
+    refuse_root(server)?;
+    if server.mode == Mode::Debug {
+        return Err(become_httpd(server));
+    }
+    // Before httpd starts, so that no signal is missed.
+    let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGWINCH])
+        .map_err(|source| Error::io("watch signals of", &server.programs.httpd)(source))?;
+    let log = server.log_file(&server.options.logs.error_log_name);
+    let log_before = log.metadata().map_or(0, |meta| meta.len());
+    let mut command = foreground(server)?;
+    command.process_group(0);
+    let child = command.spawn().map_err(Error::io("start", &server.programs.httpd))?;
+    let ready = Arc::new(AtomicBool::new(false));
+    announce(server, Arc::clone(&ready));
+    let code = wait(&child, &mut signals);
+    if code != 0 && !ready.load(Ordering::Acquire) && !server.logs_to_terminal() {
+        show_log(&log, log_before);
+    }
+    Ok(code)
+}
+
+/// httpd would refuse it, less clearly.
+fn refuse_root(server: &Server) -> Result<()> {
+    if server.caller.is_root() && server.account.switch_to.is_none() {
+        return Err(Error::failed("httpd does not serve requests as the user root")
+            .hint("name the account that serves them with --user and --group"));
+    }
+    Ok(())
+}
+
+fn foreground(server: &Server) -> Result<Command> {
+    let mut command = control::httpd(server)?;
+    command.arg0(&server.options.files.process_name);
+    command.args(control::arguments(server)).arg("-DFOREGROUND");
+    Ok(command)
+}
+
+/// Debug mode: httpd, or gdb with it, has the terminal.
+fn become_httpd(server: &Server) -> Error {
+    let command = foreground(server).and_then(|mut command| {
+        if !server.options.debugging.enable_gdb {
+            return Ok(command);
+        }
+        let words = control::arguments(server);
+        let words: Vec<String> = words.iter().map(|text| control::word(text)).collect();
+        let commands = server.path("gdb.cmds");
+        std::fs::write(&commands, format!("run {} -DFOREGROUND\n", words.join(" ")))
+            .map_err(Error::io("write", &commands))?;
+        let environment = control::environment(server)?;
+        command = crate::process::command(&server.options.debugging.gdb_executable, &environment);
+        command.arg("-x").arg(&commands).arg(&server.programs.httpd);
+        Ok(command)
+    });
+    match command {
+        Ok(mut command) => {
+            let source = command.exec();
+            Error::io("start", std::path::Path::new(command.get_program()))(source)
+        }
+        Err(error) => error,
+    }
+}
+
+/// Waits for httpd, passes signals on, and, as the first process of a container,
+/// reaps whoever was left.
+fn wait(child: &Child, signals: &mut Signals) -> u8 {
+    let httpd = Pid::from_child(child);
+    loop {
+        for signal in signals.wait() {
+            match signal {
+                // Of the terminal; to httpd it would mean a graceful stop.
+                SIGWINCH => {}
+                SIGCHLD => {
+                    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+                        if pid == httpd {
+                            let status = std::process::ExitStatus::from_raw(status.as_raw());
+                            return code_of(status);
+                        }
+                    }
+                }
+                other => {
+                    if let Some(signal) = Signal::from_named_raw(other) {
+                        let _has_ended = kill_process(httpd, signal);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// httpd's own, or 128 and the signal that ended it, as shells have it.
+fn code_of(status: std::process::ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// Waits beside until the server takes connections, and says so: on a terminal, and
+/// to a service manager that has asked for it.
+fn announce(server: &Server, ready: Arc<AtomicBool>) {
+    let host = match server.options.listening.host.as_deref() {
+        None | Some("0.0.0.0") => "127.0.0.1".to_owned(),
+        Some("::") => "::1".to_owned(),
+        Some(host) => host.trim_matches(['[', ']']).to_owned(),
+    };
+    let port = u16::try_from(server.port).unwrap_or_default();
+    let url = server.tls_url().unwrap_or_else(|| server.url());
+    std::thread::spawn(move || {
+        let accepts = || {
+            let address = (host.as_str(), port).to_socket_addrs().ok()?.next()?;
+            TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()
+        };
+        while accepts().is_none() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        ready.store(true, Ordering::Release);
+        if std::io::stderr().is_terminal() {
+            crate::say(&format!("ready: {url}"));
+        }
+        let _no_manager = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    });
+}
+
+/// The end of what the error log has got since.
+fn show_log(log: &std::path::Path, before: u64) {
+    let mut text = String::new();
+    let read = File::open(log).and_then(|mut file| {
+        let end = file.metadata()?.len();
+        let from = if end < before { 0 } else { before.max(end.saturating_sub(SHOWN)) };
+        file.seek(SeekFrom::Start(from))?;
+        file.read_to_string(&mut text)
+    });
+    if read.is_ok() && !text.is_empty() {
+        crate::say(&format!("{}\nlog: {}", text.trim_end(), log.display()));
+    }
+}

@@ -1,0 +1,30 @@
+//! `mod_wsgi-express`: options become a decided server (`server`), which becomes a
+//! configuration (`conf`), a folder (`root`) and a running httpd (`launch`).
+
+mod caller;
+mod capacity;
+mod command;
+mod conf;
+mod control;
+mod error;
+mod launch;
+mod locale;
+mod logs;
+pub mod options;
+mod process;
+mod programs;
+mod root;
+mod server;
+mod summary;
+mod usage;
+mod words;
+
+pub use caller::Caller;
+pub use command::{NAME, run};
+pub use usage::server_command;
+
+/// Says something to whoever started the program.
+#[expect(clippy::print_stderr, reason = "the one place that does")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,126 @@
+//! The options of `start-server` and `setup-server`: one field each, which is
+//! its name, its type, its default and its help in one place. Nothing here looks
+//! at the machine; what follows from the options stands in `server`.
+
+mod content;
+mod debugging;
+mod files;
+mod limits;
+mod listening;
+pub(crate) mod number;
+mod python;
+mod workers;
+
+use clap::Args;
+
+pub use content::{Access, Content, Proxy};
+pub use debugging::{Debugging, Telemetry};
+pub use files::{Files, Logs, Services};
+pub use limits::{Buffers, Limits};
+pub use listening::Listening;
+pub use python::{NewRelic, Python};
+pub use workers::{Identity, Reloading, Workers};
+
+use crate::error::{Error, Result};
+
+/// All options.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// The application: a script file, a module, a deployment file or a folder, as
+    /// `--application-type` says.
+    #[arg(value_name = "FILE-PATH|MODULE")]
+    pub words: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub python: Python,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub listening: Listening,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub workers: Workers,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub limits: Limits,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub buffers: Buffers,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub reloading: Reloading,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub identity: Identity,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub content: Content,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub proxy: Proxy,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub access: Access,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub telemetry: Telemetry,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub logs: Logs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub files: Files,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub services: Services,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub debugging: Debugging,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "each group says itself what it holds")]
+    pub newrelic: NewRelic,
+}
+
+/// The values of an option that takes two at a time.
+pub fn pairs(values: &[String]) -> impl Iterator<Item = (&str, &str)> {
+    values.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str()))
+}
+
+impl Options {
+    /// What no single option can tell: options that need or exclude each other.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with the names of its options.
+    pub fn check(&self) -> Result<()> {
+        self.listening.check()?;
+        self.telemetry.check()?;
+        self.services.check()?;
+        if self.debugging.debugger_startup && !self.debugging.enable_debugger {
+            return Err(needs("--debugger-startup", "--enable-debugger"));
+        }
+        if self.access.auth_group_script.is_some() && self.access.auth_user_script.is_none() {
+            return Err(needs("--auth-group-script", "--auth-user-script"));
+        }
+        Ok(())
+    }
+
+    /// Options that are given and change nothing.
+    #[must_use]
+    pub fn idle(&self) -> Vec<String> {
+        let mut found = self.listening.idle();
+        if self.words.len() > 1 {
+            found.push(format!(
+                "only the first word names the application; `{}` is ignored",
+                self.words[1..].join(" ")
+            ));
+        }
+        if self.workers.embedded_mode && self.workers.max_clients.is_some() {
+            found.push("--max-clients has no effect with --embedded-mode".to_owned());
+        }
+        found
+    }
+}
+
+/// The error for an option that is given without its partner.
+fn needs(option: &str, partner: &str) -> Error {
+    Error::usage(format!("{option} can only be used with {partner}."))
+}

@@ -1,0 +1,84 @@
+//! What `start-server` and `setup-server` say on standard output (reference 1.3).
+
+use std::fmt::Write as _;
+
+use crate::capacity::Mode;
+use crate::server::Server;
+
+/// The summary; the files that a user may edit only in setup mode.
+#[must_use]
+pub(crate) fn text(server: &Server, setup: bool) -> String {
+    let options = &server.options;
+    let mut text = String::new();
+    let mut say = |label: &str, value: &dyn std::fmt::Display| {
+        let _never = writeln!(text, "{label:<19}: {value}");
+    };
+    say("Server URL", &server.url());
+    if let Some(url) = server.tls_url() {
+        say("Server URL (HTTPS)", &url);
+    }
+    if options.telemetry.server_status {
+        say("Server Status", &format!("{}server-status", server.url()));
+    }
+    say("Server Root", &server.root.display());
+    say("Server Conf", &server.path("httpd.conf").display());
+    let logs = &options.logs;
+    let terminal = |file: &str| match server.logs_to_terminal() {
+        true => "terminal".to_owned(),
+        false => server.log_file(file).to_string_lossy().into_owned(),
+    };
+    say("Error Log File", &format!("{} ({})", terminal(&logs.error_log_name), logs.log_level));
+    if server.has_access_log() {
+        say("Access Log File", &terminal(&logs.access_log_name));
+    }
+    if logs.startup_log {
+        say("Startup Log File", &terminal(&logs.startup_log_name));
+    }
+    let debugging = &options.debugging;
+    for (on, label, folder, name) in [
+        (debugging.enable_coverage, "Coverage Output", &debugging.coverage_directory, "htmlcov"),
+        (debugging.enable_profiler, "Profiler Output", &debugging.profiler_directory, "pstats"),
+        (debugging.enable_recorder, "Recorder Output", &debugging.recorder_directory, "archive"),
+    ] {
+        if on {
+            say(label, &server.tool_folder(folder, name).display());
+        }
+    }
+    if setup || options.content.rewrite_rules.is_some() {
+        say("Rewrite Rules", &server.rewrite_rules().display());
+    }
+    if setup || options.python.envvars_script.is_some() {
+        say("Environ Variables", &server.path("envvars").display());
+    }
+    if setup {
+        say("Control Script", &server.path("apachectl").display());
+    }
+    say("Operating Mode", &server.mode.name());
+    let (processes, threads) =
+        (options.workers.processes.unwrap_or(1).max(1), options.workers.threads.max(1));
+    let plural = if processes == 1 { "process" } else { "processes" };
+    let capacity = u64::from(processes) * u64::from(threads);
+    say("Request Capacity", &format!("{capacity} ({processes} {plural} * {threads} threads)"));
+    if server.mode == Mode::Daemon {
+        let limits = &options.limits;
+        say("Request Timeout", &format!("{} (seconds)", limits.request_timeout));
+        if limits.interrupt_timeout != 0 {
+            say("Interrupt Timeout", &format!("{} (seconds)", limits.interrupt_timeout));
+        }
+        if limits.startup_timeout != 0 {
+            say("Startup Timeout", &format!("{} (seconds)", limits.startup_timeout));
+        }
+        say("Queue Backlog", &format!("{} (connections)", options.buffers.daemon_backlog));
+        say("Queue Timeout", &format!("{} (seconds)", limits.queue_timeout));
+        say(
+            "Server Capacity",
+            &format!(
+                "{} (event/worker), {} (prefork)",
+                server.capacity.threaded.max_clients, server.capacity.prefork.server_limit
+            ),
+        );
+    }
+    say("Server Backlog", &format!("{} (connections)", options.buffers.server_backlog));
+    say("Locale Setting", &server.locale);
+    text
+}

@@ -1,0 +1,154 @@
+//! The command line: commands, their help, and what is said about words that do
+//! not fit. Wordings are those of Python's `optparse`, which scripts and people
+//! know from the original (reference 1.2).
+
+use std::fmt::Write as _;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches as _};
+
+use crate::error::{Error, Result};
+use crate::options::{Options, number::Refusal};
+
+/// Name of the program.
+pub(crate) const PROGRAM: &str = "mod_wsgi-express";
+
+/// Commands and what they are for, in the order of their help.
+pub(crate) const COMMANDS: [(&str, &str); 8] = [
+    ("start-server", "Start a server for an application, in the foreground"),
+    ("setup-server", "Write the files of such a server, and its control script, only"),
+    ("module-config", "Print the lines that load the module into an httpd"),
+    ("module-location", "Print where the module lies"),
+    ("install-module", "Copy the module into a folder of modules"),
+    ("completions", "Print completions for bash, elvish, fish, powershell or zsh"),
+    ("man", "Print the manual page"),
+    ("version", "Print the versions of all parts"),
+];
+
+/// Options of old that are gone, and what to use.
+const RENAMED: [(&str, &str); 3] = [
+    ("--proxy-buffer-size", "it is --response-buffer-size since release 4.4.7"),
+    ("--profiler-output-file", "it is --profiler-directory since release 4.4.1"),
+    ("--with-wdb", "it is gone since release 4.4.0; --enable-debugger has another debugger"),
+];
+
+/// What is printed when no command is named.
+#[must_use]
+pub(crate) fn overview() -> String {
+    let mut text = format!("Usage: {PROGRAM} command [params]\n\nCommands:\n");
+    for (name, about) in COMMANDS {
+        let _never = writeln!(text, "    {name:<16}  {about}");
+    }
+    text + &format!("\n`{PROGRAM} COMMAND --help` lists the options of a command.\n")
+}
+
+/// The parser of `start-server` and `setup-server`.
+#[must_use]
+pub fn server_command(name: &str) -> Command {
+    let about = COMMANDS.iter().find(|(known, _)| *known == name).map_or("", |(_, about)| about);
+    let command = Command::new(format!("{PROGRAM} {name}"))
+        .bin_name(format!("{PROGRAM} {name}"))
+        .about(about.to_owned())
+        .override_usage(format!("{PROGRAM} {name} script [options]"))
+        .args_override_self(true)
+        .infer_long_args(true)
+        .disable_help_flag(true)
+        .max_term_width(100)
+        .arg(
+            Arg::new("help")
+                .short('h')
+                .long("help")
+                .action(ArgAction::Help)
+                .help("Print this help"),
+        );
+    // `optparse` takes the next word as the value, whatever it looks like.
+    Options::augment_args(command).mut_args(|arg| {
+        if arg.get_long().is_some() && arg.get_action().takes_values() {
+            arg.allow_hyphen_values(true)
+        } else {
+            arg
+        }
+    })
+}
+
+/// Reads the options of a server.
+///
+/// # Errors
+/// What does not fit; also the help that is asked for, as an error with code 0.
+pub(crate) fn read_options(name: &str, words: Vec<String>) -> Result<Options> {
+    let command = server_command(name);
+    let matches = command.clone().no_binary_name(true).try_get_matches_from(words);
+    let options = matches.and_then(|matches| Options::from_arg_matches(&matches));
+    options.map_err(|error| translate(&error, &command))
+}
+
+/// What clap says, in the words of `optparse`.
+fn translate(error: &clap::Error, command: &Command) -> Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
+        _ => String::new(),
+    };
+    let option = text(ContextKind::InvalidArg);
+    let name = option.split([' ', '=']).next().unwrap_or_default();
+    let value = text(ContextKind::InvalidValue);
+    match error.kind() {
+        ErrorKind::DisplayHelp => {
+            let mut help = Error::usage(error.render().to_string());
+            help.code = 0;
+            help
+        }
+        ErrorKind::UnknownArgument => unknown(name, command),
+        ErrorKind::TooManyValues => Error::usage(format!("{name} option does not take a value")),
+        ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues => {
+            Error::usage(format!("{name} option requires 2 arguments"))
+        }
+        ErrorKind::InvalidValue if value.is_empty() => {
+            let count = command
+                .get_opts()
+                .find(|known| {
+                    Some(name) == known.get_long().map(|long| format!("--{long}")).as_deref()
+                })
+                .and_then(Arg::get_num_args)
+                .map_or(1, |count| count.min_values());
+            let plural =
+                if count == 1 { "1 argument".to_owned() } else { format!("{count} arguments") };
+            Error::usage(format!("{name} option requires {plural}"))
+        }
+        ErrorKind::InvalidValue => Error::usage(format!(
+            "option {name}: invalid choice: '{value}' (choose from {})",
+            text(ContextKind::ValidValue)
+        )),
+        ErrorKind::ValueValidation => {
+            match std::error::Error::source(error).and_then(|why| why.downcast_ref::<Refusal>()) {
+                Some(why @ Refusal::Share) => Error::usage(format!("{name} option {why}")),
+                Some(why) => Error::usage(format!("option {name}: {why}")),
+                None => Error::usage(format!("option {name}: invalid value: '{value}'")),
+            }
+        }
+        _ => Error::usage(error.to_string().trim_start_matches("error: ").to_owned()),
+    }
+}
+
+/// An option that nobody knows: of old, ambiguous, or mistyped.
+fn unknown(name: &str, command: &Command) -> Error {
+    let known = || {
+        let visible = command.get_opts().filter(|option| !option.is_hide_set());
+        visible.filter_map(|option| Some(format!("--{}", option.get_long()?)))
+    };
+    let mut candidates: Vec<String> = known().filter(|known| known.starts_with(name)).collect();
+    if name.len() > 2 && candidates.len() > 1 {
+        candidates.sort();
+        return Error::usage(format!("ambiguous option: {name} ({}?)", candidates.join(", ")));
+    }
+    let error = Error::usage(format!("no such option: {name}"));
+    if let Some((_, successor)) = RENAMED.iter().find(|(old, _)| *old == name) {
+        return error.hint(*successor);
+    }
+    let likeness = |known: &str| strsim::jaro_winkler(name, known);
+    let nearest = known().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    match nearest.filter(|known| likeness(known) > 0.9) {
+        Some(nearest) => error.hint(format!("did you mean {nearest}?")),
+        None => error.hint(format!("`{} --help` lists the options", command.get_name())),
+    }
+}
