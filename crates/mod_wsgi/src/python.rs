@@ -78,11 +78,15 @@ fn enter(main: Server, pool: Pool) {
     }
 }
 
-/// Configurations of all servers.
+/// Configurations of all servers. A virtual host without directives of ours has that
+/// of the main server, which counts once.
 pub(crate) fn configs<'c>(main: Server) -> impl Iterator<Item = &'c ServerConfig> {
-    std::iter::successors(Some(main), |server| server.next())
-        .filter_map(|server| server.config::<ServerConfig>(crate::index()))
-        .map(|config| &*config)
+    let config = |server: Server| server.config::<ServerConfig>(crate::index()).map(|own| &*own);
+    let shared: Option<&ServerConfig> = config(main);
+    let hosts = std::iter::successors(main.next(), |server| server.next())
+        .filter_map(config)
+        .filter(move |own| shared.is_none_or(|shared| !std::ptr::eq(*own, shared)));
+    shared.into_iter().chain(hosts)
 }
 
 /// Warns of what the configuration asks for and this Python does not have.

@@ -268,3 +268,15 @@ fn a_group_keeps_its_capacity_while_its_processes_are_replaced() {
         });
     }
 }
+
+/// A virtual host without directives of ours shares the configuration of the main
+/// server, with the groups in it.
+#[test]
+fn virtual_hosts_do_not_multiply_a_group() {
+    let hosts = "<VirtualHost *:PORT>\nServerName a.test\n</VirtualHost>\n\
+                 <VirtualHost *:PORT>\nServerName b.test\nWSGIPassAuthorization On\n</VirtualHost>";
+    let instance = Instance::new(&group("", hosts));
+    pid(&instance);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(members(&instance, "g").len(), 1);
+}
