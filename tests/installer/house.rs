@@ -68,15 +68,27 @@ fn every_file_says_first_what_it_is_for() {
             assert!(text.starts_with("//! "), "{}", file.display());
         }
     }
+    for folder in ["python", "tests/python", "crates/express/src/python"] {
+        let files = [files_of(Path::new(folder), "py"), files_of(Path::new(folder), "wsgi")];
+        for file in files.concat() {
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert!(text.starts_with("\"\"\""), "{}", file.display());
+        }
+    }
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    files_of(folder, "rs")
+}
+
+/// The files below a folder whose names have this ending.
+fn files_of(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for item in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = item.path();
         if path.is_dir() {
-            found.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.extend(files_of(&path, ending));
+        } else if path.extension().is_some_and(|found| found == ending) {
             found.push(path);
         }
     }

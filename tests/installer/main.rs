@@ -19,6 +19,7 @@ mod install;
 mod interrupted;
 mod module;
 mod pin;
+mod python;
 mod real;
 mod sandbox;
 mod serving;

@@ -20,7 +20,9 @@ use crate::real::{command, free_port, real};
 use crate::sandbox::Outcome;
 
 mod daemon;
+pub(crate) mod venv;
 mod wire;
+mod wrapper;
 
 /// Applications run in the processes of httpd.
 #[path = "serving"]

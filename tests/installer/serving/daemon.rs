@@ -47,15 +47,15 @@ fn group(options: &str, directives: &str) -> String {
 }
 
 /// The Python of the module.
-struct Python {
-    home: PathBuf,
+pub(super) struct Python {
+    pub(super) home: PathBuf,
     /// Such as `3.13`.
     version: String,
 }
 
 /// One that anybody may read: where it lives in a home that only root may enter, it
 /// is copied, without what no test needs.
-fn python() -> &'static Python {
+pub(super) fn python() -> &'static Python {
     static PYTHON: OnceLock<Python> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let instance = Instance::serving("ask", "");
@@ -205,7 +205,7 @@ fn title_of(pid: u32) -> String {
 }
 
 /// Whether a process has ended; one that nobody has asked after counts.
-fn is_gone(pid: u32) -> bool {
+pub(super) fn is_gone(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
 }
