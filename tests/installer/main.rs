@@ -13,6 +13,7 @@ mod archive;
 mod commands;
 mod docs;
 mod exits;
+mod express;
 mod fetch;
 mod house;
 mod install;

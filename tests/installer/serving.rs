@@ -19,7 +19,7 @@ use self::wire::{Reply, Wire};
 use crate::real::{command, free_port, real};
 use crate::sandbox::Outcome;
 
-mod daemon;
+pub(crate) mod daemon;
 pub(crate) mod venv;
 mod wire;
 mod wrapper;
@@ -359,7 +359,7 @@ fn listens(site: &Site, child: &mut Child, port: u16) -> bool {
 }
 
 /// The prefix of the httpd that serves.
-fn base() -> PathBuf {
+pub(crate) fn base() -> PathBuf {
     std::env::var_os("MOD_WSGI_HTTPD_BASE").map_or_else(|| real().base.clone(), PathBuf::from)
 }
 
@@ -368,7 +368,7 @@ fn base() -> PathBuf {
 /// That is how these tests are tried against another module: with
 /// `MOD_WSGI_SO=/a/mod_wsgi.so` and, if it was built for another httpd,
 /// `MOD_WSGI_HTTPD_BASE=/its/prefix`.
-fn module() -> PathBuf {
+pub(crate) fn module() -> PathBuf {
     std::env::var_os("MOD_WSGI_SO").map_or_else(|| built().join("mod_wsgi.so"), PathBuf::from)
 }
 

@@ -47,15 +47,15 @@ fn group(options: &str, directives: &str) -> String {
 }
 
 /// The Python of the module.
-pub(super) struct Python {
-    pub(super) home: PathBuf,
+pub(crate) struct Python {
+    pub(crate) home: PathBuf,
     /// Such as `3.13`.
     version: String,
 }
 
 /// One that anybody may read: where it lives in a home that only root may enter, it
 /// is copied, without what no test needs.
-pub(super) fn python() -> &'static Python {
+pub(crate) fn python() -> &'static Python {
     static PYTHON: OnceLock<Python> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let instance = Instance::serving("ask", "");
@@ -181,7 +181,7 @@ fn members(instance: &Instance, name: &str) -> BTreeSet<u32> {
 }
 
 /// The parent of a process.
-fn parent_of(pid: u32) -> Option<u32> {
+pub(crate) fn parent_of(pid: u32) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("PPid:\t"))?.parse().ok()
 }
@@ -198,14 +198,14 @@ fn all_of(instance: &Instance, name: &str, count: usize) -> BTreeSet<u32> {
 }
 
 /// The first word of the command line of a process.
-fn title_of(pid: u32) -> String {
+pub(crate) fn title_of(pid: u32) -> String {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let word = line.split(|byte| *byte == 0).next().unwrap();
     String::from_utf8_lossy(word).trim_end().to_owned()
 }
 
 /// Whether a process has ended; one that nobody has asked after counts.
-pub(super) fn is_gone(pid: u32) -> bool {
+pub(crate) fn is_gone(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
 }
@@ -237,7 +237,7 @@ fn successor(instance: &Instance, old: u32) -> u32 {
 }
 
 /// Sends a signal to a process of the server.
-fn signal(pid: u32, signal: Signal) {
+pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
 }
