@@ -84,6 +84,9 @@ fn serve(name: &str, rest: Vec<String>, caller: &Caller) -> Result<u8> {
     }
     let setup = name == "setup-server" || options.debugging.setup_only;
     let server = Server::new(options, caller)?;
+    if !setup {
+        launch::refuse_root(&server)?;
+    }
     warn(&server);
     root::write(&server)?;
     print(&summary::text(&server, setup))?;
@@ -173,12 +176,10 @@ fn man() -> Result<u8> {
     let mut page = Vec::new();
     let failed = Error::io("write", Path::new("the page"));
     clap_mangen::Man::new(whole()).render(&mut page).map_err(failed)?;
-    for name in ["start-server"] {
-        let failed = Error::io("write", Path::new("the page"));
-        clap_mangen::Man::new(usage::server_command(name))
-            .render_options_section(&mut page)
-            .map_err(failed)?;
-    }
+    let failed = Error::io("write", Path::new("the page"));
+    clap_mangen::Man::new(usage::server_command("start-server"))
+        .render_options_section(&mut page)
+        .map_err(failed)?;
     print(&String::from_utf8_lossy(&page))
 }
 

@@ -99,7 +99,12 @@ pub(crate) fn httpd(server: &Server) -> Result<Command> {
 /// # Errors
 /// What httpd says against it.
 pub(crate) fn check(server: &Server, conf: &Path) -> Result<()> {
-    let output = httpd(server)?
+    let mut httpd = httpd(server)?;
+    if server.serves_as_root() {
+        // Whom it will serve as may be said when the control script is called.
+        httpd.args(["-C", "Define MOD_WSGI_USER #65534"]);
+    }
+    let output = httpd
         .args(["-t", "-f"])
         .arg(conf)
         .stdin(Stdio::null())
@@ -143,10 +148,10 @@ pub(crate) fn script(server: &Server) -> String {
 # mod_wsgi-express {comment}
 
 {exports}
-WSGI_RUN_USER="${{WSGI_RUN_USER:-{user}}}"
-MOD_WSGI_USER="${{MOD_WSGI_USER:-$WSGI_RUN_USER}}"
-WSGI_RUN_GROUP="${{WSGI_RUN_GROUP:-{group}}}"
-MOD_WSGI_GROUP="${{MOD_WSGI_GROUP:-$WSGI_RUN_GROUP}}"
+test -n "$WSGI_RUN_USER" || WSGI_RUN_USER={user}
+test -n "$WSGI_RUN_GROUP" || WSGI_RUN_GROUP={group}
+test -n "$MOD_WSGI_USER" || MOD_WSGI_USER="$WSGI_RUN_USER"
+test -n "$MOD_WSGI_GROUP" || MOD_WSGI_GROUP="$WSGI_RUN_GROUP"
 export WSGI_RUN_USER MOD_WSGI_USER WSGI_RUN_GROUP MOD_WSGI_GROUP
 
 if test "$(id -u)" = 0 && test "$MOD_WSGI_USER" = root; then

@@ -28,7 +28,6 @@ const SHOWN: u64 = 4000;
 /// # Errors
 /// When httpd cannot be started.
 pub(crate) fn run(server: &Server) -> Result<u8> {
-    refuse_root(server)?;
     if server.mode == Mode::Debug {
         return Err(become_httpd(server));
     }
@@ -49,9 +48,12 @@ pub(crate) fn run(server: &Server) -> Result<u8> {
     Ok(code)
 }
 
-/// httpd would refuse it, less clearly.
-fn refuse_root(server: &Server) -> Result<()> {
-    if server.caller.is_root() && server.account.switch_to.is_none() {
+/// httpd would refuse root, less clearly.
+///
+/// # Errors
+/// When root starts the server, and names nobody else to serve as.
+pub(crate) fn refuse_root(server: &Server) -> Result<()> {
+    if server.serves_as_root() {
         return Err(Error::failed("httpd does not serve requests as the user root")
             .hint("name the account that serves them with --user and --group"));
     }

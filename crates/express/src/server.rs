@@ -243,6 +243,12 @@ impl Server {
         !self.options.reloading.disable_reloading && self.mode == Mode::Daemon
     }
 
+    /// Whether root would serve requests, which httpd refuses.
+    #[must_use]
+    pub(crate) fn serves_as_root(&self) -> bool {
+        self.caller.is_root() && self.account.switch_to.is_none()
+    }
+
     /// Whether logs go to the terminal.
     #[must_use]
     pub(crate) fn logs_to_terminal(&self) -> bool {

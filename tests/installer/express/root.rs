@@ -29,7 +29,7 @@ fn the_summary_says_where_everything_is() {
         "Startup Timeout    : 15 (seconds)".to_owned(),
         "Queue Backlog      : 100 (connections)".to_owned(),
         "Queue Timeout      : 45 (seconds)".to_owned(),
-        "Server Capacity    : 30 (event/worker), 25 (prefork)".to_owned(),
+        "Server Capacity    : 36 (event/worker), 25 (prefork)".to_owned(),
         "Server Backlog     : 500 (connections)".to_owned(),
         "Locale Setting     : C.UTF-8".to_owned(),
     ] {
@@ -187,4 +187,12 @@ fn signals_reach_httpd_and_its_end_is_the_end() {
     assert_eq!(express.stop(), 0);
     assert!(is_gone(httpd));
     assert!(!express.folder.path("root/httpd.pid").exists());
+}
+
+/// Whom it serves as may be said when the control script is called.
+#[test]
+fn root_may_set_up_a_server_without_an_account() {
+    if getuid().is_root() {
+        Folder::new().set_up(&["app.wsgi", "--user", "root"]).expect(0);
+    }
 }

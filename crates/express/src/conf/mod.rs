@@ -159,7 +159,9 @@ pub(crate) fn names(server: &Server) -> Vec<String> {
 
 fn identity(conf: &mut Conf, server: &Server) {
     conf.title("Who and where");
-    conf.line("ServerName", [&server.host]);
+    // httpd takes no IPv6 address for a name.
+    let is_name = !server.host.starts_with('[');
+    conf.line("ServerName", [if is_name { &server.host } else { "localhost" }]);
     conf.line("ServerRoot", [path(&server.root)]);
     conf.line("PidFile", [path(&server.pid_file())]);
     conf.line("DefaultRuntimeDir", [path(&server.root)]);
@@ -258,7 +260,8 @@ fn limits(conf: &mut Conf, server: &Server) {
         .into_iter()
         .filter(|(_, timeout, ..)| *timeout != 0)
         .map(|(name, timeout, most, rate)| {
-            let most = if most == 0 { String::new() } else { format!("-{most}") };
+            // A range is for clients that keep to a rate.
+            let most = if most == 0 || rate == 0 { String::new() } else { format!("-{most}") };
             let rate = if rate == 0 { String::new() } else { format!(",MinRate={rate}") };
             format!("{name}={timeout}{most}{rate}")
         })
