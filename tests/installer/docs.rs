@@ -5,11 +5,19 @@ use std::path::Path;
 
 #[test]
 fn the_page_of_directives_is_that_of_their_records() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/directives.md");
-    let page = wsgi::directive::page();
+    compare("docs/directives.md", &wsgi::directive::page());
+}
+
+#[test]
+fn the_page_of_options_is_that_of_their_records() {
+    compare("docs/options.md", &express::page());
+}
+
+fn compare(name: &str, page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("MOD_WSGI_WRITE_DOCS").is_some() {
-        std::fs::write(&path, &page).unwrap();
+        std::fs::write(&path, page).unwrap();
     }
-    let found = std::fs::read_to_string(&path).unwrap();
-    assert!(found == page, "docs/directives.md is stale: run `just docs`");
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == page, "{name} is stale: run `just docs`");
 }

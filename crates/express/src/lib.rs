@@ -21,7 +21,7 @@ mod words;
 
 pub use caller::Caller;
 pub use command::{NAME, run};
-pub use usage::server_command;
+pub use usage::{page, server_command};
 
 /// Says something to whoever started the program.
 #[expect(clippy::print_stderr, reason = "the one place that does")]

@@ -152,3 +152,43 @@ fn unknown(name: &str, command: &Command) -> Error {
         None => error.hint(format!("`{} --help` lists the options", command.get_name())),
     }
 }
+
+/// The page that lists all options, made from their records.
+#[must_use]
+pub fn page() -> String {
+    let mut page = String::from(PREFACE);
+    let command = server_command("start-server");
+    let mut heading = None;
+    for option in command.get_opts().filter(|option| option.get_id() != "help") {
+        let Some(name) = option.get_long() else { continue };
+        let values: Vec<&str> =
+            option.get_value_names().into_iter().flatten().map(clap::builder::Str::as_str).collect();
+        let takes_values = option.get_action().takes_values();
+        let typed = if takes_values { format!(" {}", values.join(" ")) } else { String::new() };
+        let default = option
+            .get_default_values()
+            .first()
+            .filter(|_| takes_values)
+            .map_or_else(String::new, |value| format!("`{}`", value.to_string_lossy()));
+        let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+        let of_old = if option.is_hide_set() { " (not shown by `--help`)" } else { "" };
+        let mut line = String::new();
+        if option.get_help_heading() != heading {
+            heading = option.get_help_heading();
+            let title = heading.unwrap_or("Options");
+            line = format!("\n## {title}\n\n| Option | Default | |\n| --- | --- | --- |\n");
+        }
+        let typed = typed.replace('|', "\\|");
+        let _never = writeln!(page, "{line}| `--{name}{typed}` | {default} | {help}{of_old} |");
+    }
+    page
+}
+
+const PREFACE: &str = "# Options of mod_wsgi-express\n\n\
+Made from the records in `crates/express/src/options` (`just docs`).\n\n\
+`start-server` and `setup-server` take the same options, in any order, before or\n\
+after the application. `--name VALUE` and `--name=VALUE` are the same, a name may be\n\
+cut short as long as it is the only one that begins so, and of an option that is\n\
+given twice the last one counts, unless it may be repeated. `$NAME` is replaced by a\n\
+variable of the environment. Whole numbers may be written as `0x1f`, `0b11` or `017`.\n\
+A usage error has exit code 2, a server that cannot start 1.\n";
