@@ -62,8 +62,8 @@ pub fn base_of_this_program() -> Option<Base> {
 }
 
 impl Place {
-    /// Makes the entry points in the Python's `bin`, relative so that they move
-    /// with it. What others put there under our names stays.
+    /// Makes the entry points in the Python's `bin`, and the package `mod_wsgi` of the
+    /// launcher importable, by links, relative so that they move with it. What others put there under our names stays.
     ///
     /// # Errors
     /// When a link cannot be made.
@@ -99,7 +99,15 @@ impl Place {
         let Some(python) = &self.python else { return Vec::new() };
         let current = Path::new("..").join(Python::BASE).join("current/bin");
         let names = ["mod_wsgi-httpd", "mod_wsgi-apxs", "mod_wsgi-express"];
-        names.map(|name| (python.bin().join(name), current.join(name))).into()
+        let mut links: Vec<_> =
+            names.map(|name| (python.bin().join(name), current.join(name))).into();
+        let packages = python.site_packages();
+        if packages.is_dir() {
+            // Out of `lib/pythonX.Y/site-packages`.
+            let tree = Path::new("../../..").join(Python::BASE).join("current");
+            links.push((packages.join("mod_wsgi"), tree.join(PACKAGE)));
+        }
+        links
     }
 }
 
@@ -113,6 +121,9 @@ pub fn cache(chosen: Option<&Path>, env: &Env) -> Result<PathBuf> {
         None => Ok(project_folders()?.cache_dir().to_owned()),
     }
 }
+
+/// Where a tree has the Python side of the launcher.
+pub const PACKAGE: &str = "python/mod_wsgi";
 
 fn project_folders() -> Result<ProjectDirs> {
     ProjectDirs::from("", "", "mod_wsgi-httpd").ok_or_else(|| {

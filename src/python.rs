@@ -90,6 +90,14 @@ impl Python {
     pub fn bin(&self) -> PathBuf {
         self.prefix.join("bin")
     }
+
+    /// Where its packages lie, in a virtual environment or a Python of upstream's
+    /// make. Distributions have theirs elsewhere.
+    #[must_use]
+    pub fn site_packages(&self) -> PathBuf {
+        let version: Vec<&str> = self.version.split('.').take(2).collect();
+        self.prefix.join(format!("lib/python{}/site-packages", version.join(".")))
+    }
 }
 
 /// Whether files can be made in that folder, or in the nearest one above it

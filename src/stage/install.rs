@@ -10,6 +10,7 @@ use prefix::{Base, Component, Manifest, Record};
 use crate::error::{Error, Kind, Result};
 use crate::folder::{self, Scratch};
 use crate::lock;
+use crate::place;
 use crate::plan::{Tls, hash_of};
 use crate::process::Program;
 use crate::recipe::{Check, Placement};
@@ -190,5 +191,8 @@ fn add_tool(job: &Job<'_>, tree: &Path) -> Result<()> {
         let link = bin.join(name);
         symlink("mod_wsgi-httpd", &link).map_err(Error::io(Kind::Install, "link", &link))?;
     }
-    Ok(())
+    let package = tree.join(place::PACKAGE);
+    express::write_package(&package).map_err(|error| {
+        Error::new(Kind::Install, "failed to write the launcher's Python side").caused_by(error)
+    })
 }

@@ -17,6 +17,7 @@ use crate::serving::daemon::{is_gone, parent_of, python, signal, title_of};
 use crate::serving::{base, module};
 
 mod configuration;
+mod effects;
 mod grammar;
 mod hosts;
 mod root;
@@ -28,16 +29,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A folder with applications, which the launcher works in.
 struct Folder {
     folder: TempDir,
+    /// The launcher has an ordinary user's number, whoever runs the tests.
+    ordinary: bool,
 }
 
 impl Folder {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("express-").tempdir().unwrap();
-        let new = Self { folder };
+        let new = Self { folder, ordinary: !getuid().is_root() };
         // The server reads it, and its applications write to it, as somebody else.
         std::fs::set_permissions(new.path(""), Permissions::from_mode(0o777)).unwrap();
         new.write("app.wsgi", APPLICATION);
         new
+    }
+
+    /// One whose launcher is an ordinary user, and may read what this one may: the
+    /// module's own libpython, which httpd's children open, may lie in a home that
+    /// nobody else may enter.
+    fn ordinary() -> Self {
+        Self { ordinary: true, ..Self::new() }
     }
 
     fn path(&self, below: &str) -> PathBuf {
@@ -57,7 +67,13 @@ impl Folder {
 
     /// The launcher with these words, in this folder.
     fn launcher(&self, words: &[&str]) -> Command {
-        let mut launcher = command(program());
+        let mut launcher = if self.ordinary && getuid().is_root() {
+            let mut unshare = command("unshare");
+            unshare.args(["--map-user=1", "--map-group=1"]).arg(program());
+            unshare
+        } else {
+            command(program())
+        };
         launcher.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
         launcher.env("VIRTUAL_ENV", &python().home).env("TMPDIR", self.path("tmp"));
         launcher.current_dir(self.path("")).arg("express").args(words);
@@ -95,7 +111,7 @@ impl Folder {
         if !words.contains(&"--server-root") {
             always.extend(["--server-root".to_owned(), "root".to_owned()]);
         }
-        if getuid().is_root() && !words.contains(&"--user") {
+        if !self.ordinary && !words.contains(&"--user") {
             always.extend(["--user", "nobody", "--group", "#65534"].map(str::to_owned));
         }
         always
@@ -136,6 +152,12 @@ impl Express {
     #[track_caller]
     fn start(words: &[&str]) -> Self {
         Self::of(Folder::new(), &[&["app.wsgi"], words].concat())
+    }
+
+    /// The same as an ordinary user.
+    #[track_caller]
+    fn start_as_user(words: &[&str]) -> Self {
+        Self::of(Folder::ordinary(), &[&["app.wsgi"], words].concat())
     }
 
     /// Starts what these words say; what it prints goes to `out` and `err`.

@@ -4,6 +4,7 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use crate::real::command;
 use crate::sandbox::{CONFIGURE, Outcome, Sandbox, names_in, tiny_httpd, tiny_httpd_with};
 use crate::upstream::Upstream;
 
@@ -313,6 +314,11 @@ fn the_base_lies_under_the_python_of_the_virtual_environment_and_moves_with_it()
     );
     let httpd = moved.join("lib/mod_wsgi-httpd/bin/httpd");
     assert!(httpd.exists());
+    assert!(moved.join("bin/mod_wsgi-express").exists());
+    let mut import = command(moved.join("bin/python3"));
+    import.args(["-c", "import mod_wsgi.express, mod_wsgi.server; print(mod_wsgi.__file__)"]);
+    let found = Outcome::of(import.output().unwrap()).expect(0).stdout;
+    assert!(found.contains("mövéd venv/lib/python"), "{found}");
     let python = moved.join("bin/python3");
     let python = python.to_str().unwrap();
     sandbox.run(&["verify", "--python", python]).expect(0);

@@ -21,6 +21,8 @@ mod words;
 
 pub use caller::Caller;
 pub use command::{NAME, run};
+pub use error::Error;
+pub use root::write_package;
 pub use usage::{page, server_command};
 
 /// Says something to whoever started the program.

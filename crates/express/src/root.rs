@@ -38,7 +38,7 @@ pub(crate) fn write(server: &Server) -> Result<()> {
         give_away(server, &folder)?;
     }
     let package = server.path("python/mod_wsgi");
-    write_package(&package, &PACKAGE)?;
+    write_package(&package)?;
     for (name, template, settings) in [
         ("handler.wsgi", HANDLER, settings(server)),
         ("resource.wsgi", RESOURCE, resources(server)),
@@ -178,7 +178,15 @@ fn resources(server: &Server) -> Value {
     json!({ "resources": resources })
 }
 
-fn write_package(folder: &Path, package: &Dir<'_>) -> Result<()> {
+/// Writes Python's side of the launcher, the package `mod_wsgi`.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_package(folder: &Path) -> Result<()> {
+    write_below(folder, &PACKAGE)
+}
+
+fn write_below(folder: &Path, package: &Dir<'_>) -> Result<()> {
     make_folder(folder)?;
     for file in package.files() {
         let Some(name) = file.path().file_name() else { continue };
@@ -188,7 +196,7 @@ fn write_package(folder: &Path, package: &Dir<'_>) -> Result<()> {
     }
     for below in package.dirs() {
         if let Some(name) = below.path().file_name().filter(|name| *name != "__pycache__") {
-            write_package(&folder.join(name), below)?;
+            write_below(&folder.join(name), below)?;
         }
     }
     Ok(())

@@ -161,8 +161,12 @@ pub fn page() -> String {
     let mut heading = None;
     for option in command.get_opts().filter(|option| option.get_id() != "help") {
         let Some(name) = option.get_long() else { continue };
-        let values: Vec<&str> =
-            option.get_value_names().into_iter().flatten().map(clap::builder::Str::as_str).collect();
+        let values: Vec<&str> = option
+            .get_value_names()
+            .into_iter()
+            .flatten()
+            .map(clap::builder::Str::as_str)
+            .collect();
         let takes_values = option.get_action().takes_values();
         let typed = if takes_values { format!(" {}", values.join(" ")) } else { String::new() };
         let default = option
