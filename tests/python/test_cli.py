@@ -13,7 +13,7 @@ from mod_wsgi.express import cli
 
 #: A launcher that says how it was called.
 LAUNCHER = """#!/bin/sh
-echo "$0 [$$]"
+echo "$0 [$$] ${VIRTUAL_ENV-none}"
 for word; do echo "$word"; done
 """
 
@@ -93,16 +93,22 @@ class Launcher(Case):
             "import os, sys; print(os.getpid()); from mod_wsgi.express.cli import start\n"
             "start('app.wsgi', '--port', '8000')"
         )
-        answer = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONPATH": str(PYTHON), "MOD_WSGI_EXPRESS": self.named},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        pid, name, *words = answer.stdout.splitlines()
-        self.assertEqual(name, f"{self.named} [{pid}]")
-        self.assertEqual(words, ["start-server", "app.wsgi", "--port", "8000"])
+        os.environ.pop("VIRTUAL_ENV", None)
+        prefix = self.folder / "venv"
+        make = [sys.executable, "-m", "venv", "--without-pip", str(prefix)]
+        subprocess.run(make, check=True, timeout=120)
+        mine = sys.prefix if sys.prefix != sys.base_prefix else "none"
+        for python, home in ((sys.executable, mine), (str(prefix / "bin/python"), str(prefix))):
+            answer = subprocess.run(
+                [python, "-c", code],
+                env={**os.environ, "PYTHONPATH": str(PYTHON), "MOD_WSGI_EXPRESS": self.named},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            pid, name, *words = answer.stdout.splitlines()
+            self.assertEqual(name, f"{self.named} [{pid}] {home}")
+            self.assertEqual(words, ["start-server", "app.wsgi", "--port", "8000"])
 
     def test_the_names_of_earlier_releases_are_known_and_warn(self):
         code = (

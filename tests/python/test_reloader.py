@@ -109,6 +109,20 @@ class Processes(Case):
             ],
         )
 
+    def test_modules_are_seen_soon_after_they_are_imported(self):
+        monitor = Monitor()
+        monitor.start(interval=60)
+        self.addCleanup(monitor.stop)
+        time.sleep(0.3)
+        path = self.write("imported_later.py", "x = 1\n")
+        sys.path.insert(0, str(self.folder))
+        import imported_later  # noqa: F401
+
+        # Far sooner than it looks for changes.
+        time.sleep(1)
+        os.utime(path, (1, 1))
+        self.assertEqual(monitor.changed(), path)
+
     def test_so_does_a_file_that_was_registered(self):
         process = self.start()
         os.unlink(self.tracked)

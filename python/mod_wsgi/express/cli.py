@@ -47,6 +47,9 @@ def _candidates() -> Iterator[str]:
 def run(*words: str) -> NoReturn:
     """Replaces this process by the launcher, given these words."""
     path = launcher()
+    if sys.prefix != sys.base_prefix:
+        # Who calls from an environment is to be served in it, active or not.
+        os.environ["VIRTUAL_ENV"] = sys.prefix
     # What is still in a buffer would be lost.
     sys.stdout.flush()
     sys.stderr.flush()

@@ -20,6 +20,10 @@ from mod_wsgi.express.loader import source_of
 REST = 0.1
 PATIENCE = 1.0
 
+#: How often to look for modules that are new, in seconds: what changes before it was
+#: seen for the first time has not changed, as far as one can tell.
+ATTENTION = 0.1
+
 
 class Monitor:
     """Watches files, on a thread of its own once started."""
@@ -27,7 +31,7 @@ class Monitor:
     def __init__(self) -> None:
         self.interval = 1.0
         self._known: dict[str, tuple[int, int] | None] = {}
-        self._tracked: set[str] = set()
+        self._count = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -55,21 +59,27 @@ class Monitor:
         """Watches one more file, as it is now."""
         path = os.path.abspath(path)
         with self._lock:
-            self._tracked.add(path)
             self._known.setdefault(path, signature(path))
 
     def changed(self) -> str | None:
         """A file that is not as it was when first seen; none is the rule."""
+        self._see_modules()
         with self._lock:
-            paths = files_of_modules() | self._tracked
-            for path in paths:
+            for path, known in self._known.items():
                 now = signature(path)
-                known = self._known.get(path)
                 if known is None:
                     self._known[path] = now
                 elif now != known:
                     return path
         return None
+
+    def _see_modules(self) -> None:
+        """Takes down the files of new modules, as they are now."""
+        self._count = len(sys.modules)
+        with self._lock:
+            for path in files_of_modules():
+                if path not in self._known:
+                    self._known[path] = signature(path)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -81,7 +91,12 @@ class Monitor:
                 say("Triggering process restart.")
                 os.kill(os.getpid(), signal.SIGINT)
                 return
-            self._stopped.wait(self.interval)
+            next_look = time.monotonic() + self.interval
+            while (left := next_look - time.monotonic()) > 0:
+                if self._stopped.wait(min(left, ATTENTION)):
+                    return
+                if len(sys.modules) != self._count:
+                    self._see_modules()
 
     def _settle(self) -> bool:
         """Waits until files rest; false if meanwhile the monitor is stopped."""

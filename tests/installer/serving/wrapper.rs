@@ -286,8 +286,8 @@ fn processes_are_replaced_soon_after_an_imported_module_changes() {
         })
         .collect();
     assert!(!pids.iter().any(|pid| is_gone(*pid)));
-    // They have looked once, at the file as it is.
-    std::thread::sleep(Duration::from_millis(1200));
+    // They have seen the file as it is.
+    std::thread::sleep(Duration::from_millis(500));
 
     instance.site.write("work/part.py", "text = 'new'\n");
     touch(&instance.site, "work/part.py");
