@@ -38,6 +38,9 @@ class Launcher(Case):
         found = self.program("path/mod_wsgi-express")
         os.environ["PATH"] = os.pathsep.join([os.path.dirname(found), os.defpath])
         os.environ["MOD_WSGI_EXPRESS"] = "true"
+        self.program("here/true")
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder / "here")
         beside = os.path.join(os.path.dirname(sys.executable), "mod_wsgi-express")
         expected = beside if os.path.exists(beside) else found
         self.assertEqual(cli.launcher(), expected)
@@ -94,6 +97,7 @@ class Launcher(Case):
             "start('app.wsgi', '--port', '8000')"
         )
         os.environ.pop("VIRTUAL_ENV", None)
+        os.environ.pop("PYTHONUNBUFFERED", None)
         prefix = self.folder / "venv"
         make = [sys.executable, "-m", "venv", "--without-pip", str(prefix)]
         subprocess.run(make, check=True, timeout=120)

@@ -43,8 +43,11 @@ class Coverage(Case):
             from mod_wsgi.express.handler import Handler
             from support import Answer
             settings = dict(entry_point={path!r}, enable_coverage=True, coverage_directory={str(self.folder / "report")!r})
+            from mod_wsgi.express import coverage_report
             Handler(settings)
+            measured = coverage_report._coverage
             handler = Handler(settings)
+            assert coverage_report._coverage is measured
             # As a server's threads, these are unknown to the module `threading`.
             for _ in range({requests}):
                 done = _thread.allocate_lock()
