@@ -1,7 +1,7 @@
 //! One request from the application's call to the end of its answer.
 
 use cpython::{Attached, Object, Raised, Result};
-use door::{BROKEN_OFF, CHANGED, Call, DONE, FAILED, NO_CALLABLE, Outcome, Script};
+use door::{BROKEN_OFF, CHANGED, Call, DONE, FAILED, NO_CALLABLE, Outcome, Script, Variable};
 use wsgi::key::Key;
 
 use crate::current::{self, level};
@@ -20,7 +20,9 @@ use crate::{environ, timeout};
 pub fn load(script: &Script<'_>) {
     let name = script.application_group.bytes();
     if let Some(world) = World::find(name) {
-        world.interpreter.attach(|py| drop(script::module(py, &world, script)));
+        world
+            .interpreter
+            .attach(|py| drop(script::module(py, &world, script, || script.path.bytes())));
     }
 }
 
@@ -50,6 +52,13 @@ pub fn handle(call: &Call<'_>) -> Outcome {
     })
 }
 
+/// The file that a request is for: a script, unless a handler script answers for it.
+fn asked_for<'a>(call: &Call<'a>) -> &'a [u8] {
+    let names_it = |variable: &&Variable<'_>| variable.key == Key::ScriptFilename as u16;
+    let found = call.environ.items().iter().rev().find(names_it);
+    found.map_or_else(|| call.script.path.bytes(), |variable| variable.value.bytes())
+}
+
 /// A request at work in its interpreter.
 struct Work<'a> {
     world: &'a World,
@@ -62,7 +71,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn serve(&mut self, py: Attached<'_>) -> Outcome {
         let (world, call) = (self.world, self.call);
-        let module = match script::module(py, world, &call.script) {
+        let module = match script::module(py, world, &call.script, || asked_for(call)) {
             Ok(module) => module,
             Err(Missing::Failed) => return FAILED,
             Err(Missing::Changed) => return CHANGED,

@@ -29,7 +29,8 @@ fn ask_in(
     question: &Question<'_>,
     sink: &mut Sink<'_>,
 ) -> Answered {
-    let Ok(module) = script::module(py, world, &question.script) else { return NOT_LOADED };
+    let path = || question.script.path.bytes();
+    let Ok(module) = script::module(py, world, &question.script, path) else { return NOT_LOADED };
     let mut answered = NOT_LOADED;
     let asked = with_arguments(py, world, question, |arguments| {
         for (number, name) in question.functions.items().iter().enumerate() {

@@ -32,10 +32,12 @@ static HAS_LOADED: AtomicBool = AtomicBool::new(false);
 
 /// The module of a script, loaded if it is not or has changed. Where others serve
 /// what has changed, the first to notice is told so; after that the old one goes on.
-pub(crate) fn module<'py>(
+/// `asked_for` is the file that a request is for, which need not be the script.
+pub(crate) fn module<'a, 'py>(
     py: Attached<'py>,
     world: &World,
     script: &door::Script<'_>,
+    asked_for: impl Fn() -> &'a [u8],
 ) -> std::result::Result<Object<'py>, Missing> {
     let (path, time) = (script.path.bytes(), script.time);
     let loaded = world.scripts.find(path);
@@ -44,7 +46,7 @@ pub(crate) fn module<'py>(
         let module = kept.get(py).map_err(|Raised| Missing::Failed)?;
         let is_stale = || {
             is_stale(loaded.time, Some(time).filter(|time| *time >= 0))
-                || asks_for_reload(py, world, &module, path)
+                || asks_for_reload(py, world, &module, path, &asked_for)
         };
         if !script.reloading || loaded.is_handed_back || !is_stale() {
             return Ok(module);
@@ -73,12 +75,18 @@ pub(crate) fn module<'py>(
     Ok(module)
 }
 
-/// The module's own `reload_required(path)`. An exception there means no.
-fn asks_for_reload(py: Attached<'_>, world: &World, module: &Object<'_>, path: &[u8]) -> bool {
+/// The module's own `reload_required(asked_for)`. An exception there means no.
+fn asks_for_reload<'a>(
+    py: Attached<'_>,
+    world: &World,
+    module: &Object<'_>,
+    path: &[u8],
+    asked_for: impl Fn() -> &'a [u8],
+) -> bool {
     let ask = || -> Result<bool> {
         let name = world.own.reload_required.get(py)?;
         let Some(function) = module.name_in_module(&name)? else { return Ok(false) };
-        let answer = function.call(&[&Object::path(py, path)?])?;
+        let answer = function.call(&[&Object::path(py, asked_for())?])?;
         // SAFETY: S3.
         match unsafe { ffi::PyObject_IsTrue(answer.raw()) } {
             -1 => Err(Raised),

@@ -64,10 +64,7 @@ class Resources:
         return not (self.settings.get("disable_reloading") or self.settings.get("debug_mode"))
 
     def reload_required(self, resource: str) -> bool:
-        """Whether a script is no longer what was loaded, or says so for this file.
-
-        A server may name `resource.wsgi` here; then no script is asked in vain.
-        """
+        """Whether a script is no longer what was loaded, or says so for this file."""
         asked = self._script(resource)
         return any(script.is_outdated() for script in self._scripts.values()) or (
             asked is not None and asked.wants_reload(resource)

@@ -377,13 +377,19 @@ fn without_an_application_there_is_a_page_that_says_so() {
 fn scripts_answer_for_files_with_their_extension() {
     let settings = json!({"application_type": "static", "resources": [[".told", "SITE/told.py"]]});
     let site = site(&settings);
-    site.write("told.py", TELLS);
-    site.write("htdocs/below/file.told", "");
+    let ask = "def reload_required(resource):\n    return resource.endswith('/new.told')\n";
+    site.write("told.py", &format!("{TELLS}\n{ask}"));
+    for name in ["file", "new"] {
+        site.write(&format!("htdocs/below/{name}.told"), "");
+    }
     let instance = with_directives(site, "", "");
-    let (text, old) = told(&instance, "/below/file.told/more/path");
+    let (text, first) = told(&instance, "/below/file.told/more/path");
     assert_eq!(text, "/below/file.told|/more/path");
-    assert_eq!(told(&instance, "/below/file.told"), ("/below/file.told|".to_owned(), old));
+    assert_eq!(told(&instance, "/below/file.told"), ("/below/file.told|".to_owned(), first));
     instance.get("/below/absent.told").expect(404);
+    let (_, old) = told(&instance, "/below/new.told/more");
+    assert_ne!(old, first, "the script has asked for it");
+    assert_eq!(told(&instance, "/below/file.told").1, old);
     touch(&instance.site, "told.py");
     assert_ne!(told(&instance, "/below/file.told").1, old, "its script has changed");
 }
