@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::programs::Programs;
 use crate::server::Server;
 use crate::usage::{self, COMMANDS, PROGRAM};
-use crate::{launch, root, summary, words};
+use crate::{conf, launch, root, summary, unit, words};
 
 /// Name of the program.
 pub const NAME: &str = PROGRAM;
@@ -84,6 +84,16 @@ fn serve(name: &str, rest: Vec<String>, caller: &Caller) -> Result<u8> {
     }
     let setup = name == "setup-server" || options.debugging.setup_only;
     let server = Server::new(options, caller)?;
+    let shown = &server.options.shown;
+    if shown.print_config {
+        return print(&conf::write(&server)?);
+    }
+    if shown.print_unit {
+        return print(&unit::text(&server));
+    }
+    if shown.dry_run {
+        return print(&summary::text(&server, setup));
+    }
     if !setup {
         launch::refuse_root(&server)?;
     }

@@ -3,8 +3,8 @@
 //! something, and ends as httpd ends.
 
 use std::fs::File;
-use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::io::{ErrorKind, IsTerminal as _, Read as _, Seek as _, SeekFrom};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -136,11 +136,7 @@ fn announce(server: &Server, ready: Arc<AtomicBool>) {
     let port = u16::try_from(server.port).unwrap_or_default();
     let url = server.tls_url().unwrap_or_else(|| server.url());
     std::thread::spawn(move || {
-        let accepts = || {
-            let address = (host.as_str(), port).to_socket_addrs().ok()?.next()?;
-            TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()
-        };
-        while accepts().is_none() {
+        while !answers(&host, port) {
             std::thread::sleep(Duration::from_millis(20));
         }
         ready.store(true, Ordering::Release);
@@ -149,6 +145,19 @@ fn announce(server: &Server, ready: Arc<AtomicBool>) {
         }
         let _no_manager = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     });
+}
+
+/// Whether a process of httpd, and not only the system, takes connections: it closes
+/// one that asks for nothing.
+fn answers(host: &str, port: u16) -> bool {
+    let ask = || {
+        let address = (host, port).to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
+        let mut connection = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        connection.shutdown(Shutdown::Write)?;
+        connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+        connection.read(&mut [0])
+    };
+    ask().is_ok_and(|count| count == 0)
 }
 
 /// The end of what the error log has got since.

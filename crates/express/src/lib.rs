@@ -16,6 +16,7 @@ mod programs;
 mod root;
 mod server;
 mod summary;
+mod unit;
 mod usage;
 mod words;
 

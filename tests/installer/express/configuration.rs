@@ -312,7 +312,10 @@ const CASES: &[(&[&str], &[&str])] = &[
 ];
 
 /// Options whose effect is not in the configuration, and the file or test that has it.
-const ELSEWHERE: [&str; 43] = [
+const ELSEWHERE: [&str; 46] = [
+    "--print-config",
+    "--print-unit",
+    "--dry-run",
     // The wrapper script.
     "--entry-point",
     "--reload-on-changes",

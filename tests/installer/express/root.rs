@@ -189,6 +189,46 @@ fn signals_reach_httpd_and_its_end_is_the_end() {
     assert!(!express.folder.path("root/httpd.pid").exists());
 }
 
+#[test]
+fn what_would_be_done_is_shown() {
+    let folder = Folder::new();
+    folder.write("my app.wsgi", "");
+    let summary = folder.set_up(&["app.wsgi", "--dry-run"]).expect(0).stdout;
+    assert!(summary.starts_with("Server URL         : http://localhost:8000/\n"), "{summary}");
+    let conf = folder.set_up(&["app.wsgi", "--print-config"]).expect(0).stdout;
+    assert!(conf.contains("\nListen 8000\n"), "{conf}");
+    let words = ["my app.wsgi", "--print-unit", "--setenv", "A", "$50 %x"];
+    let unit = folder.set_up(&words).expect(0).stdout;
+    assert!(!folder.path("root").exists());
+    for line in ["Type=notify", "ExecReload=/bin/kill -USR1 $MAINPID", "WantedBy=multi-user.target"]
+    {
+        assert!(unit.lines().any(|found| found == line), "{line}\n{unit}");
+    }
+    let start = unit.lines().find(|line| line.starts_with("ExecStart=/")).unwrap();
+    assert!(start.contains(" start-server "), "{start}");
+    assert!(start.ends_with(" \"my app.wsgi\" --setenv A \"$$50 %%x\""), "{start}");
+}
+
+/// A service manager is told when the server takes requests.
+#[test]
+fn readiness_is_told() {
+    let folder = Folder::new();
+    let path = folder.path("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o777)).unwrap();
+    socket.set_read_timeout(Some(super::PATIENCE)).unwrap();
+    let port = super::free_port().to_string();
+    let mut launcher = folder.launcher(&["start-server", "app.wsgi", "--port", &port]);
+    launcher.args(folder.always(&[])).env("NOTIFY_SOCKET", &path);
+    let mut child = launcher.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut bytes = [0; 100];
+    let count = socket.recv(&mut bytes).unwrap();
+    assert!(String::from_utf8_lossy(&bytes[..count]).contains("READY=1"));
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port.parse().unwrap())).is_ok());
+    signal(child.id(), Signal::TERM);
+    assert!(child.wait().unwrap().success());
+}
+
 /// Whom it serves as may be said when the control script is called.
 #[test]
 fn root_may_set_up_a_server_without_an_account() {

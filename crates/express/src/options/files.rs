@@ -87,6 +87,21 @@ pub struct Files {
     pub process_name: String,
 }
 
+/// What is shown instead of done.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Show, and do nothing")]
+pub struct Shown {
+    /// Print the configuration of httpd.
+    #[arg(long)]
+    pub print_config: bool,
+    /// Print a unit of systemd that starts this server.
+    #[arg(long)]
+    pub print_unit: bool,
+    /// Print the summary; write and start nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// Services: scripts in daemon processes of their own.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Services")]

@@ -15,7 +15,7 @@ use clap::Args;
 
 pub use content::{Access, Content, Proxy};
 pub use debugging::{Debugging, Telemetry};
-pub use files::{Files, Logs, Services};
+pub use files::{Files, Logs, Services, Shown};
 pub use limits::{Buffers, Limits};
 pub use listening::Listening;
 pub use python::{NewRelic, Python};
@@ -25,59 +25,46 @@ use crate::error::{Error, Result};
 
 /// All options.
 #[derive(Clone, Debug, Args)]
+#[allow(missing_docs, reason = "each group says itself what it holds")]
 pub struct Options {
     /// The application: a script file, a module, a deployment file or a folder, as
     /// `--application-type` says.
     #[arg(value_name = "FILE-PATH|MODULE")]
     pub words: Vec<String>,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub python: Python,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub listening: Listening,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub workers: Workers,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub limits: Limits,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub buffers: Buffers,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub reloading: Reloading,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub identity: Identity,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub content: Content,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub proxy: Proxy,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub access: Access,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub telemetry: Telemetry,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub logs: Logs,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub files: Files,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub services: Services,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub debugging: Debugging,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "each group says itself what it holds")]
     pub newrelic: NewRelic,
+    #[command(flatten)]
+    pub shown: Shown,
 }
 
 /// The values of an option that takes two at a time.
