@@ -6,14 +6,14 @@ use std::ffi::c_int;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use door::{DONE, NO_CALLABLE};
 use httpd::{Reading, Request, Then, sys};
 use wsgi::wire;
 
 use super::Group;
-use super::reader::wait;
+use super::reader::{wait, wait_to_write};
 use super::relay::{End, Stop};
 use crate::config::DirectoryConfig;
 use crate::exchange::{add_header, file_reading};
@@ -32,8 +32,12 @@ pub(crate) struct Answer<'r> {
     is_plain: bool,
     /// Bytes passed on since they were last sent away.
     unsent: usize,
+    /// Bytes that httpd has in hand, at most.
+    in_hand: usize,
     /// What the client has yet to take.
     held: Option<Held>,
+    /// How long the client is still waited for before anything is held back.
+    patience: Duration,
 }
 
 enum Instead {
@@ -61,7 +65,9 @@ impl<'r> Answer<'r> {
             instead: None,
             is_plain: false,
             unsent: 0,
+            in_hand: 0,
             held: None,
+            patience: PATIENCE,
         }
     }
 
@@ -121,17 +127,22 @@ impl<'r> Answer<'r> {
             held.add(bytes).map_err(|error| self.not_held(&error))?;
             return if is_last { self.pass_held(Then::End) } else { Ok(()) };
         }
-        // httpd waits for the client where it has more than 64 KiB in hand.
         let mut bytes = bytes;
-        while self.is_plain && bytes.len() > PIECE {
-            let (piece, rest) = bytes.split_at(PIECE);
-            self.request.pass_bytes(piece, Then::More)?;
-            self.unsent += piece.len();
-            bytes = rest;
-            if self.is_clogged() {
-                self.hold()?;
-                return self.give(bytes, is_last);
+        loop {
+            let room = self.room();
+            if bytes.len() <= room {
+                break;
             }
+            if room == 0 {
+                if !self.client_takes_it()? {
+                    self.hold()?;
+                    return self.give(bytes, is_last);
+                }
+                continue;
+            }
+            let (piece, rest) = bytes.split_at(room);
+            self.pass(piece, Then::More)?;
+            bytes = rest;
         }
         let then = match is_last {
             false => Then::More,
@@ -139,18 +150,34 @@ impl<'r> Answer<'r> {
             true if self.request.has_content_filter() => Then::Flush,
             true => Then::End,
         };
-        self.request.pass_bytes(bytes, then)?;
-        self.unsent += bytes.len();
+        self.pass(bytes, then)?;
         if is_last {
             return Ok(());
         }
-        let is_much = !self.is_plain && self.unsent > MUCH;
-        if self.is_clogged() || is_much {
+        if !self.is_plain && self.unsent > MUCH {
             self.hold()?;
         } else if self.unsent as u64 >= self.group.options.response_buffer_size {
             self.flush()?;
         }
         Ok(())
+    }
+
+    fn pass(&mut self, bytes: &[u8], then: Then) -> Result<(), Stop> {
+        self.request.pass_bytes(bytes, then)?;
+        self.unsent += bytes.len();
+        self.in_hand += bytes.len();
+        Ok(())
+    }
+
+    /// Bytes that can be passed on now and not make httpd wait for the client.
+    fn room(&mut self) -> usize {
+        if !self.is_plain {
+            return usize::MAX;
+        }
+        if !self.is_clogged() {
+            self.in_hand = 0;
+        }
+        MOST_IN_HAND.saturating_sub(self.in_hand)
     }
 
     /// A part of a file.
@@ -197,12 +224,14 @@ impl<'r> Answer<'r> {
         Ok(End::Status(sys::OK))
     }
 
+    /// Whether everything has gone on to the client.
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.has_begun || self.unsent == 0 && self.held.is_none() && !self.is_clogged()
+    }
+
     /// Before the process is waited for: what it sent has to reach the client, but not
     /// at the cost of the process having to wait for the client.
     pub(crate) fn settle(&mut self, socket: &OwnedFd) -> Result<(), Stop> {
-        if !self.has_begun || self.unsent == 0 && self.held.is_none() && !self.is_clogged() {
-            return Ok(());
-        }
         let delay = self.group.options.response_flush_delay;
         if wait(socket, None, milliseconds(delay)).0 && self.may_hold_more() {
             return Ok(());
@@ -225,13 +254,34 @@ impl<'r> Answer<'r> {
         Ok(())
     }
 
+    /// Gives the client a moment to take what it was given: whether it has. Most take it
+    /// sooner than it could be held back.
+    fn client_takes_it(&mut self) -> Result<bool, Stop> {
+        while self.is_clogged() {
+            let begin = Instant::now();
+            let client = self.request.client_socket();
+            let can =
+                client.is_some_and(|client| wait_to_write(client, milliseconds(self.patience)));
+            self.patience = self.patience.saturating_sub(begin.elapsed());
+            if !can {
+                return Ok(false);
+            }
+            self.request.push();
+            if self.request.is_aborted() {
+                return Err(Stop::ClientGone);
+            }
+        }
+        Ok(true)
+    }
+
     /// Holds back what follows.
     fn hold(&mut self) -> Result<(), Stop> {
         self.held = Some(Held::new().map_err(|error| self.not_held(&error))?);
         Ok(())
     }
 
-    fn may_hold_more(&self) -> bool {
+    /// Whether what the client does not take may be held back.
+    pub(crate) fn may_hold_more(&self) -> bool {
         self.held.as_ref().is_none_or(|held| held.end - held.start < MOST_HELD)
     }
 
@@ -318,7 +368,10 @@ fn milliseconds(time: Duration) -> i64 {
 /// Bytes that a connection with other filters is given before its client is waited
 /// for.
 const MUCH: usize = 256 * 1024;
-/// Bytes that are passed on at a time.
-const PIECE: usize = 32 * 1024;
+/// Bytes of a body that httpd has in hand at most: with more it waits for the client.
+const MOST_IN_HAND: usize = 64 * 1024;
+/// How long an answer waits for its client, all in all, before it is held back: a thread
+/// of the process waits with it.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// Bytes that wait for one client at most.
 const MOST_HELD: u64 = 1024 * 1024 * 1024;

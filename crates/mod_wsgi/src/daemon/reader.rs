@@ -76,6 +76,14 @@ impl<'l> Reader<'l> {
         self.at == self.end
     }
 
+    /// Takes in what has arrived, without waiting, where everything before it was taken:
+    /// whether there was anything.
+    pub(crate) fn receive_now(&mut self) -> Result<bool, Lost> {
+        (self.at, self.end) = (0, 0);
+        self.make_room(CHUNK);
+        self.receive(RecvFlags::DONTWAIT)
+    }
+
     /// The connection.
     pub(crate) fn socket(&self) -> &'l OwnedFd {
         self.socket
@@ -91,21 +99,32 @@ impl<'l> Reader<'l> {
         self.at = 0;
         while self.end < wanted {
             // What is announced is made room for as it comes.
-            let room = (self.end + CHUNK).max(wanted.min(self.end + LARGEST));
-            if self.buffer.len() < room {
-                self.buffer.resize(room, 0);
+            self.make_room(CHUNK.max(wanted.min(self.end + LARGEST) - self.end));
+            if !self.receive(RecvFlags::empty())? {
+                return Err(Lost::Timeout);
             }
-            self.receive()?;
         }
         Ok(())
     }
 
-    fn receive(&mut self) -> Result<(), Lost> {
+    /// Makes room for so many bytes behind those that are there.
+    fn make_room(&mut self, length: usize) {
+        let room = self.end + length;
+        if self.buffer.is_empty() {
+            // Memory that is zero already, and not the process's before it is used.
+            *self.buffer = vec![0; room];
+        } else if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
+        }
+    }
+
+    /// Takes in what comes: whether anything has.
+    fn receive(&mut self, flags: RecvFlags) -> Result<bool, Lost> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let slices = &mut [IoSliceMut::new(&mut self.buffer[self.end..])];
-            match recvmsg(self.socket, slices, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            match recvmsg(self.socket, slices, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
                 Err(Errno::INTR) => {}
                 received => break received,
             }
@@ -118,9 +137,9 @@ impl<'l> Reader<'l> {
         match received {
             Ok(received) if received.bytes > 0 => {
                 self.end += received.bytes;
-                Ok(())
+                Ok(true)
             }
-            Err(Errno::AGAIN) => Err(Lost::Timeout),
+            Err(Errno::AGAIN) => Ok(false),
             // What a unix socket tells when it was closed with bytes left in it.
             Err(Errno::CONNRESET) => Err(Lost::Unread),
             _ => Err(Lost::Ended),
@@ -135,18 +154,28 @@ pub(crate) fn wait(
     writes: Option<BorrowedFd<'_>>,
     milliseconds: i64,
 ) -> (bool, bool) {
-    let time = Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 };
     let reads = reads.as_fd();
     let mut all = vec![PollFd::from_borrowed_fd(reads, PollFlags::IN)];
     all.extend(writes.map(|writes| PollFd::from_borrowed_fd(writes, PollFlags::OUT)));
-    if poll(&mut all, Some(&time)).is_err() {
+    if poll(&mut all, Some(&timespec(milliseconds))).is_err() {
         return (false, false);
     }
     let told = |number: usize| all.get(number).is_some_and(|one| !one.revents().is_empty());
     (told(0), told(1))
 }
 
-/// Bytes that are asked for at least.
+/// Whether something can be written to it within so many milliseconds.
+pub(crate) fn wait_to_write(to: impl AsFd, milliseconds: i64) -> bool {
+    let mut only = [PollFd::new(&to, PollFlags::OUT)];
+    poll(&mut only, Some(&timespec(milliseconds))).is_ok_and(|count| count > 0)
+}
+
+fn timespec(milliseconds: i64) -> Timespec {
+    Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 }
+}
+
+/// Bytes that are asked for at least; with many more they would have left the
+/// processor's cache before they are passed on.
 const CHUNK: usize = 64 * 1024;
 /// Bytes that are made room for at most before they are there.
 const LARGEST: usize = 1024 * 1024;

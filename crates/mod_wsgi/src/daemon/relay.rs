@@ -241,9 +241,7 @@ impl Relay<'_> {
         body: &mut Body<'_>,
         link: &Link,
     ) -> Result<Option<Try>, Stop> {
-        if reader.is_empty() {
-            answer.settle(reader.socket())?;
-        }
+        settle(reader, answer)?;
         let header = reader.header()?;
         match header.kind {
             Kind::Started => {
@@ -267,9 +265,7 @@ impl Relay<'_> {
                     if left == 0 {
                         break;
                     }
-                    if reader.is_empty() {
-                        answer.settle(reader.socket())?;
-                    }
+                    settle(reader, answer)?;
                 }
                 if is_last {
                     return Ok(Some(Try::Ended(answer.end(DONE)?)));
@@ -483,6 +479,15 @@ impl From<httpd::ClientGone> for Stop {
     fn from(_: httpd::ClientGone) -> Self {
         Self::ClientGone
     }
+}
+
+/// Before the process is waited for: what it sent has to go on to the client.
+fn settle(reader: &mut Reader<'_>, answer: &mut Answer<'_>) -> Result<(), Stop> {
+    if !reader.is_empty() || answer.is_settled() {
+        return Ok(());
+    }
+    let has_more = answer.may_hold_more() && reader.receive_now()?;
+    if has_more { Ok(()) } else { answer.settle(reader.socket()) }
 }
 
 /// Microseconds since 1970.
