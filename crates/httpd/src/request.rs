@@ -160,6 +160,31 @@ impl<'r> Request<'r> {
         (finfo.filetype, finfo.mtime)
     }
 
+    /// Does what httpd does to find a request's file and the sections that hold for it,
+    /// with a file that is known, and the path after it. If there is no such file,
+    /// `DECLINED`, and nothing has changed.
+    pub fn map_to_file(self, file: &[u8], path_info: &[u8]) -> c_int {
+        let (request, before) = (self.raw(), self.record().filename);
+        let path_info = self.pool().copy(path_info);
+        self.set_filename(file);
+        // SAFETY: S1, S2: what httpd itself does at this moment, on this thread.
+        unsafe {
+            let finfo = &raw mut (*request).finfo;
+            let found = sys::ap_run_dirwalk_stat(finfo, request, sys::APR_FINFO_MIN);
+            if found != sys::APR_SUCCESS || (*finfo).filetype != sys::APR_REG {
+                (*finfo).filetype = sys::APR_NOFILE;
+                (*request).filename = before;
+                return sys::DECLINED;
+            }
+            let mut status = sys::ap_directory_walk(request);
+            if status == sys::OK {
+                status = sys::ap_file_walk(request);
+            }
+            (*request).path_info = path_info;
+            status
+        }
+    }
+
     /// Whether the path after the file is accepted: `AcceptPathInfo`.
     #[must_use]
     pub fn rejects_path_info(self) -> bool {

@@ -137,6 +137,7 @@ unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
         let after = Box::leak(Box::new(after)).as_ptr();
         let before = Box::leak(Box::new(before)).as_ptr();
         sys::ap_hook_translate_name(Some(translate_name), after, before, sys::APR_HOOK_MIDDLE);
+        sys::ap_hook_map_to_storage(Some(map_to_storage), null(), null(), sys::APR_HOOK_MIDDLE);
         sys::ap_hook_check_access(
             Some(check_access),
             null(),
@@ -156,6 +157,14 @@ unsafe extern "C" fn translate_name(request: *mut sys::request_rec) -> c_int {
         // SAFETY: S1: the hook's own request.
         let request = unsafe { httpd::Request::from_raw(request) };
         request.map_or(sys::DECLINED, translate::translate)
+    })
+}
+
+unsafe extern "C" fn map_to_storage(request: *mut sys::request_rec) -> c_int {
+    enter("map_to_storage", || {
+        // SAFETY: S1: the hook's own request.
+        let request = unsafe { httpd::Request::from_raw(request) };
+        request.map_or(sys::DECLINED, translate::map_to_storage)
     })
 }
 

@@ -26,6 +26,22 @@ pub(crate) fn translate(request: Request<'_>) -> std::ffi::c_int {
     sys::DECLINED
 }
 
+/// Tells the script of an alias from the path after it. httpd would look at each folder
+/// on the way to find out where the file ends.
+pub(crate) fn map_to_storage(request: Request<'_>) -> std::ffi::c_int {
+    let Some(alias) = alias_of(request).filter(|alias| alias.regex.is_none()) else {
+        return sys::DECLINED;
+    };
+    let has = |path: &[u8], odd: &[u8; 2]| path.windows(2).any(|two| two == odd);
+    match request.filename().strip_prefix(alias.path.as_bytes()) {
+        // httpd has its own way with odd paths.
+        Some(path) if path.starts_with(b"/") && !has(path, b"//") && !has(path, b"/.") => {
+            request.map_to_file(alias.path.as_bytes(), path)
+        }
+        _ => sys::DECLINED,
+    }
+}
+
 /// The file that an alias maps a URL to, if it matches.
 fn file_of(request: Request<'_>, alias: &Script, uri: &[u8]) -> Option<Vec<u8>> {
     if let Some(regex) = alias.regex {

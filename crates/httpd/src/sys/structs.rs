@@ -508,6 +508,8 @@ constants! {
     OPT_EXECCGI: c_int = 8;
     AP_REQ_REJECT_PATH_INFO: c_int = 1;
     APR_NOFILE: c_int = 0;
+    APR_REG: c_int = 1;
+    APR_FINFO_MIN: c_int = 0x8170;
     APR_DIR: c_int = 2;
     APR_SUCCESS: c_int = 0;
     APR_EAGAIN: c_int = 11;
