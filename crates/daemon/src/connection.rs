@@ -235,5 +235,6 @@ impl Buffer {
     }
 }
 
-/// Requests are rarely longer.
-const USUAL: usize = 64 * 1024;
+/// Requests are rarely longer: their bodies come with them up to 128 KiB. Memory that
+/// is not written to is not the process's.
+const USUAL: usize = 192 * 1024;

@@ -136,10 +136,15 @@ pub fn put_frame(into: &mut Vec<u8>, kind: Kind, flags: u8, payload: &[u8]) {
 
 /// Adds a frame whose payload a function writes.
 pub fn put_frame_with(into: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+    put_frame_start(into, kind, 0, write);
+}
+
+/// The same, with so many bytes of the payload still to follow.
+fn put_frame_start(into: &mut Vec<u8>, kind: Kind, rest: usize, write: impl FnOnce(&mut Vec<u8>)) {
     let start = into.len();
     into.extend_from_slice(&[0; HEADER]);
     write(into);
-    let length = into.len() - start - HEADER;
+    let length = into.len() - start - HEADER + rest;
     let header = Header { kind, flags: 0, length };
     into[start..start + HEADER].copy_from_slice(&header.to_bytes());
 }
@@ -201,14 +206,15 @@ pub type Variable<'a> = (u16, &'a [u8], &'a [u8]);
 pub const BY_NAME: u16 = u16::MAX;
 
 impl<'a> Request<'a> {
-    /// Adds its frame.
+    /// Adds its frame, but for so many last bytes of it: those of the body that come
+    /// with it.
     pub fn put<'v>(
         &self,
         into: &mut Vec<u8>,
         variables: impl ExactSizeIterator<Item = Variable<'v>>,
-        body: &[u8],
+        body: usize,
     ) {
-        put_frame_with(into, Kind::Request, |into| {
+        put_frame_start(into, Kind::Request, body, |into| {
             for number in [self.begun, self.queued, self.body_length, self.script_time] {
                 into.extend_from_slice(&number.to_le_bytes());
             }
@@ -233,7 +239,6 @@ impl<'a> Request<'a> {
                 }
                 put_text(into, value);
             }
-            into.extend_from_slice(body);
         });
     }
 
@@ -435,7 +440,8 @@ mod tests {
                 })
                 .collect();
             let mut frame = Vec::new();
-            request.put(&mut frame, variables.iter().copied(), &body);
+            request.put(&mut frame, variables.iter().copied(), body.len());
+            frame.extend_from_slice(&body);
             let (header, payload) = payload(&frame);
             prop_assert_eq!(header.kind, Kind::Request);
             let mut found = Vec::new();

@@ -80,6 +80,8 @@ impl<'g> Body<'g> {
 
     /// Reads all, or what is there and fits into memory.
     fn read(&mut self, request: Request<'_>, all: bool) -> Result<(), BodyError> {
+        let length = usize::try_from(self.length).unwrap_or(0);
+        self.inline.reserve(length.min(LONGEST_INLINE).saturating_sub(self.inline.len()));
         while !self.is_whole && (all || self.inline.len() < LONGEST_INLINE) {
             let (inline, file) = (&mut self.inline, &mut self.file);
             let mut take = |bytes: &[u8]| {

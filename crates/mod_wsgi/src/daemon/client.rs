@@ -173,23 +173,29 @@ fn connect_to(group: &Group, place: usize) -> Result<OwnedFd, Errno> {
 }
 
 impl Link {
-    /// Sends all of these bytes, with the descriptor of a file beside the first.
+    /// Sends both texts, with the descriptor of a file beside the first byte.
     ///
     /// # Errors
     /// When it cannot; the process has not been told of a whole request then.
-    pub(crate) fn send(&self, mut bytes: &[u8], mut file: Option<&File>) -> io::Result<()> {
-        while !bytes.is_empty() {
+    pub(crate) fn send(
+        &self,
+        mut first: &[u8],
+        mut second: &[u8],
+        mut file: Option<&File>,
+    ) -> io::Result<()> {
+        while !(first.is_empty() && second.is_empty()) {
             let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
             let mut control = SendAncillaryBuffer::new(&mut space);
             let descriptor = file.map(|file| [file.as_fd()]);
             if let Some(descriptor) = &descriptor {
                 control.push(SendAncillaryMessage::ScmRights(descriptor));
             }
-            let sent =
-                sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL);
-            match sent {
+            let texts = [first, second].map(IoSlice::new);
+            match sendmsg(&self.socket, &texts, &mut control, SendFlags::NOSIGNAL) {
                 Ok(count) => {
-                    bytes = &bytes[count..];
+                    let of_first = count.min(first.len());
+                    first = &first[of_first..];
+                    second = &second[count - of_first..];
                     file = None;
                 }
                 Err(Errno::INTR) => {}

@@ -135,8 +135,8 @@ impl Relay<'_> {
                 restarts,
             };
             out.clear();
-            frame.put(out, environ.wire(), &body.inline);
-            let outcome = match link.send(out, body.file.as_ref()) {
+            frame.put(out, environ.wire(), body.inline.len());
+            let outcome = match link.send(out, &body.inline, body.file.as_ref()) {
                 Ok(()) => self.answer(place, &link, &mut body, into)?,
                 Err(_) if is_new && Instant::now() >= deadline => {
                     return Err(self.not_sent(place));
@@ -316,7 +316,7 @@ impl Relay<'_> {
         };
         frame[..wire::HEADER].copy_from_slice(&header.to_bytes());
         // One that takes no more of it may still answer.
-        let _not_taken = link.send(&frame, None);
+        let _not_taken = link.send(&frame, &[], None);
         Ok(())
     }
 
