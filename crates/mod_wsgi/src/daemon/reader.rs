@@ -55,12 +55,9 @@ impl<'l> Reader<'l> {
         Ok(&self.buffer[start..self.at])
     }
 
-    /// Some of a payload that is left, at least a byte unless nothing is left.
+    /// Some of a payload that is left: all of it, or as much as is worth a write.
     pub(crate) fn some(&mut self, left: usize) -> Result<&[u8], Lost> {
-        if left == 0 {
-            return Ok(&[]);
-        }
-        self.fill(1)?;
+        self.fill(left.min(WRITE))?;
         let start = self.at;
         self.at += left.min(self.end - start);
         Ok(&self.buffer[start..self.at])
@@ -81,7 +78,7 @@ impl<'l> Reader<'l> {
     pub(crate) fn receive_now(&mut self) -> Result<bool, Lost> {
         (self.at, self.end) = (0, 0);
         self.make_room(CHUNK);
-        self.receive(RecvFlags::DONTWAIT)
+        self.receive(usize::MAX, RecvFlags::DONTWAIT)
     }
 
     /// The connection.
@@ -94,13 +91,21 @@ impl<'l> Reader<'l> {
         if self.end - self.at >= wanted {
             return Ok(());
         }
-        self.buffer.copy_within(self.at..self.end, 0);
-        self.end -= self.at;
-        self.at = 0;
-        while self.end < wanted {
+        if self.at == self.end || self.buffer.len() - self.at < wanted {
+            self.buffer.copy_within(self.at..self.end, 0);
+            self.end -= self.at;
+            self.at = 0;
+        }
+        while self.end - self.at < wanted {
             // What is announced is made room for as it comes.
-            self.make_room(CHUNK.max(wanted.min(self.end + LARGEST) - self.end));
-            if !self.receive(RecvFlags::empty())? {
+            let missing = wanted - (self.end - self.at);
+            self.make_room(missing.min(LARGEST).max(CHUNK - self.end.min(CHUNK)));
+            // The rest of something large comes at once: it is waited for in one call.
+            let (most, flags) = match missing {
+                ..PAGE => (usize::MAX, RecvFlags::empty()),
+                PAGE.. => (missing, RecvFlags::WAITALL),
+            };
+            if !self.receive(most, flags)? {
                 return Err(Lost::Timeout);
             }
         }
@@ -118,12 +123,13 @@ impl<'l> Reader<'l> {
         }
     }
 
-    /// Takes in what comes: whether anything has.
-    fn receive(&mut self, flags: RecvFlags) -> Result<bool, Lost> {
+    /// Takes in what comes, at most so many bytes: whether anything has.
+    fn receive(&mut self, most: usize, flags: RecvFlags) -> Result<bool, Lost> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
-            let slices = &mut [IoSliceMut::new(&mut self.buffer[self.end..])];
+            let until = self.end + most.min(self.buffer.len() - self.end);
+            let slices = &mut [IoSliceMut::new(&mut self.buffer[self.end..until])];
             match recvmsg(self.socket, slices, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
                 Err(Errno::INTR) => {}
                 received => break received,
@@ -174,8 +180,11 @@ fn timespec(milliseconds: i64) -> Timespec {
     Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 }
 }
 
-/// Bytes that are asked for at least; with many more they would have left the
+/// Bytes that a write should have.
+const WRITE: usize = 64 * 1024;
+/// Bytes that room is made for at least. With many more they would have left the
 /// processor's cache before they are passed on.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = WRITE + PAGE;
+const PAGE: usize = 4096;
 /// Bytes that are made room for at most before they are there.
 const LARGEST: usize = 1024 * 1024;
