@@ -1,8 +1,8 @@
 //! The module beside the original mod_wsgi 6.1.1, in turns in the same httpd in one
 //! run, in embedded and in daemon mode: processor time, throughput, latency,
-//! memory, instructions, system calls. No argument measures every row, names of
-//! rows or of a mode measure these; README.md in the folder above says what is
-//! needed.
+//! memory, instructions, system calls; and what both lose when things go wrong. No
+//! argument measures every row, names of rows or of a mode measure these; README.md
+//! in the folder above says what is needed.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 )]
 
 mod counts;
+mod faults;
 mod place;
 mod results;
 mod server;
@@ -78,6 +79,9 @@ const HELLO_BY_DAEMON: Row = Row { mode: Mode::Daemon, ..HELLO };
 
 const FAST: (Side, f64) = (Side::Original, 0.35);
 
+/// What is run only if it is asked for: no comparison of speed.
+const FAULTS: &str = "faults";
+const SOAK: &str = "soak";
 const MEBI: usize = 1024 * 1024;
 /// Measurements of each side; even, so that each is as often the first.
 const ROUNDS: usize = 6;
@@ -108,6 +112,12 @@ fn main() -> ExitCode {
             count.print(&place);
         }
     }
+    if names.contains(&FAULTS) {
+        faults::print(&place);
+    }
+    if names.contains(&SOAK) {
+        faults::soak(&place);
+    }
     if results.iter().all(Measured::is_sound) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -116,6 +126,7 @@ fn check(names: &[&str]) {
     let mut known: Vec<String> = Mode::ALL.iter().map(|mode| mode.name().to_owned()).collect();
     known.extend(ROWS.iter().map(Row::name));
     known.extend(COUNTS.iter().map(counts::Count::name));
+    known.extend([FAULTS, SOAK].map(str::to_owned));
     if let Some(name) = names.iter().find(|name| !known.iter().any(|known| known == *name)) {
         panic!("there is no row `{name}`; known: {}", known.join(", "));
     }

@@ -6,19 +6,20 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::server::{Mode, Side};
+use crate::server::{Mode, Setup, Side};
 
 /// Prefix of the httpd that serves.
 const BASE: &str = "MOD_WSGI_HTTPD_BASE";
 /// The original's module for it.
 const ORIGINAL: &str = "MOD_WSGI_ORIGINAL_SO";
 /// The applications, each in a file of this folder.
-const APPS: [&str; 10] = [
+const APPS: [&str; 11] = [
     "body1m",
     "body64k",
     "chunks1m",
     "file1m",
     "flask",
+    "hang",
     "headers30",
     "hello",
     "post64k",
@@ -69,7 +70,7 @@ impl Place {
     }
 
     /// Writes the configuration: for both modules the same but for one line.
-    pub(crate) fn configure(&self, mode: Mode, side: Side, port: u16) -> PathBuf {
+    pub(crate) fn configure(&self, setup: Setup<'_>, side: Side, port: u16) -> PathBuf {
         let module = if side == Side::Original { &self.original } else { &self.ours }.display();
         let site = self.site.path().display();
         let mut text = String::new();
@@ -89,7 +90,7 @@ impl Place {
              <Directory \"{site}\">\nRequire all granted\n</Directory>\n"
         );
         let path = self.python_path.as_ref().map(|path| path.display());
-        match mode {
+        match setup.mode {
             Mode::Embedded => {
                 text +=
                     &path.map_or_else(String::new, |path| format!("WSGIPythonPath \"{path}\"\n"));
@@ -98,11 +99,13 @@ impl Place {
                 let path = path.map_or_else(String::new, |path| format!("python-path=\"{path}\""));
                 text += &format!(
                     "WSGIRestrictEmbedded On\n\
-                     WSGIDaemonProcess bench processes=1 threads=5 display-name=%{{GROUP}} {path}\n\
-                     WSGIProcessGroup bench\n"
+                     WSGIDaemonProcess bench processes=1 threads=5 display-name=%{{GROUP}} {path} {}\n\
+                     WSGIProcessGroup bench\n",
+                    setup.options
                 );
             }
         }
+        text += &setup.directives.replace("SITE", &site.to_string());
         for app in APPS {
             text += &format!(
                 "WSGIScriptAlias /{app} \"{site}/{app}.wsgi\" application-group=%{{GLOBAL}}\n"

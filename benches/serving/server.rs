@@ -33,6 +33,22 @@ impl Mode {
     }
 }
 
+/// How a server is set up.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    pub(crate) mode: Mode,
+    /// Options of the group of daemon processes, besides the usual ones.
+    pub(crate) options: &'a str,
+    /// Directives besides the usual ones; `SITE` is the folder of the applications.
+    pub(crate) directives: &'a str,
+}
+
+impl From<Mode> for Setup<'_> {
+    fn from(mode: Mode) -> Self {
+        Self { mode, options: "", directives: "" }
+    }
+}
+
 /// Who answers.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Side {
@@ -95,20 +111,26 @@ const TITLE: &str = "(wsgi:";
 
 /// A running server; ended with it.
 pub(crate) struct Server<'p> {
-    place: &'p Place,
+    pub(crate) place: &'p Place,
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl<'p> Server<'p> {
     /// Starts a server of one child, below another program if there is one; one of a
     /// single process then, unless it has daemon processes.
-    pub(crate) fn start(place: &'p Place, mode: Mode, side: Side, below: Option<Command>) -> Self {
+    pub(crate) fn start<'s>(
+        place: &'p Place,
+        setup: impl Into<Setup<'s>>,
+        side: Side,
+        below: Option<Command>,
+    ) -> Self {
+        let setup = setup.into();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let port = port.port();
-        let configuration = place.configure(mode, side, port);
+        let configuration = place.configure(setup, side, port);
         let program = place.base.join("bin/httpd");
-        let is_single = below.is_some() && mode == Mode::Embedded;
+        let is_single = below.is_some() && setup.mode == Mode::Embedded;
         let mut httpd = match below {
             None => command(program),
             Some(mut outer) => {
@@ -133,6 +155,11 @@ impl<'p> Server<'p> {
             assert!(!ended && Instant::now() < deadline, "httpd does not start\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// The process id of httpd's parent.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn log(&self) -> String {

@@ -1,0 +1,5 @@
+"""A script that never comes to its end."""
+
+import time
+
+time.sleep(3600)
