@@ -305,6 +305,19 @@ pub fn give_back() {
     unsafe { ffi::PyEval_RestoreThread(state) };
 }
 
+/// Runs `fork`, which tells whether it has returned in a new process, between what
+/// Python does before and after that (`os.register_at_fork`). For Python's main thread,
+/// while there are no sub-interpreters: they do not outlive it.
+pub fn forking(py: Attached<'_>, fork: impl FnOnce() -> bool) -> bool {
+    let _attached = py;
+    // SAFETY: S3.
+    unsafe { ffi::PyOS_BeforeFork() };
+    let is_new = fork();
+    // SAFETY: S3; one of the two, each in its process.
+    unsafe { if is_new { ffi::PyOS_AfterFork_Child() } else { ffi::PyOS_AfterFork_Parent() } };
+    is_new
+}
+
 fn fill(record: &mut ffi::PyConfig, config: &Config) -> Start {
     let record = std::ptr::from_mut(record);
     // SAFETY: fields of one live record.

@@ -14,7 +14,9 @@ mod object;
 mod waits;
 
 pub use bytes::GrowingBytes;
-pub use interpreter::{Attached, Config, Interpreter, Start, adopt, give_back, start, stop};
+pub use interpreter::{
+    Attached, Config, Interpreter, Start, adopt, forking, give_back, start, stop,
+};
 pub use object::{Object, Raised, Result};
 pub use pyo3_ffi as ffi;
 pub use waits::{Waits, measure_waits, take_waits};

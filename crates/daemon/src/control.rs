@@ -1,11 +1,14 @@
 //! The connection with the supervisor: a packet each way for each message.
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recv, recvmsg, send,
+};
 use wsgi::launch::{Notice, Order};
 
 pub(crate) use door::level;
@@ -65,6 +68,35 @@ pub(crate) fn receive(control: BorrowedFd<'_>) -> io::Result<Option<Order>> {
         return Ok(None);
     }
     Ok(Some(serde_json::from_slice(packet.get(..count).unwrap_or_default())?))
+}
+
+/// Waits for the next order; none when the supervisor has gone. With the descriptors
+/// that came beside it.
+///
+/// # Errors
+/// Where what came is no order.
+pub(crate) fn wait_for_order(control: BorrowedFd<'_>) -> io::Result<Option<(Order, Vec<OwnedFd>)>> {
+    let mut packet = [0; 1024];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let count = loop {
+        let mut place = [IoSliceMut::new(&mut packet)];
+        match recvmsg(control, &mut place, &mut beside, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            received => break received?.bytes,
+        }
+    };
+    let mut descriptors = Vec::new();
+    for message in beside.drain() {
+        if let RecvAncillaryMessage::ScmRights(files) = message {
+            descriptors.extend(files);
+        }
+    }
+    if count == 0 {
+        return Ok(None);
+    }
+    let order = serde_json::from_slice(packet.get(..count).unwrap_or_default())?;
+    Ok(Some((order, descriptors)))
 }
 
 /// Tries to send a message, each after a tenth of a second at most.

@@ -20,5 +20,6 @@ mod stop;
 mod timers;
 mod title;
 mod worker;
+mod zygote;
 
 pub use program::serve;

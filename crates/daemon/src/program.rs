@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use door::INTERRUPTIBLE_BITS;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use wsgi::launch::{Launch, Notice, Reason};
+use wsgi::launch::{Launch, Notice, Order, Preload, Reason};
 
 use crate::control::{self, level};
 use crate::launch::{self, Given};
@@ -18,7 +18,7 @@ use crate::lock::{self, Watch};
 use crate::state::State;
 use crate::timers::{Event, Step, Timers};
 use crate::worker::Worker;
-use crate::{fork, service, signals, stop, title};
+use crate::{fork, service, signals, stop, title, zygote};
 
 /// The program of a daemon process. Called by Python, attached, on its main thread,
 /// and so again at its return: with the status to exit with, after Python's own end.
@@ -43,18 +43,22 @@ fn run(given: Given) -> Result<i32, String> {
     fork::watch().map_err(plain)?;
     fork::keep_from_children(&control);
     let control = control::set(control);
-    if let Some(name) = &launch.options.display_name {
-        title::set(name);
-    }
+    let has_zygote = launch.options.preload;
+    set_title(&launch, if has_zygote { " zygote" } else { "" });
     launch::set_locale(&launch);
     launch::adopt(&launch)?;
     let name = launch.options.name.clone();
+    if has_zygote {
+        zygote::run(&launch, control, &listener)?;
+        set_title(&launch, "");
+    }
     if launch.options.threads == 0 {
         let status = service::run(&launch, control)?;
         return Ok(end_python(&launch, &name, status));
     }
     let signals = signals::watch().map_err(plain)?;
-    for script in &launch.preload {
+    let is_loaded = |script: &&Preload| has_zygote && zygote::loads(script);
+    for script in launch.preload.iter().filter(|script| !is_loaded(script)) {
         launch::load(script);
     }
     let state = Arc::new(State::new(launch, listener).map_err(plain)?);
@@ -64,6 +68,12 @@ fn run(given: Given) -> Result<i32, String> {
     let reason = program.run();
     program.end(reason);
     Ok(end_python(&state.launch, &name, 0))
+}
+
+fn set_title(launch: &Launch, what: &str) {
+    if let Some(name) = &launch.options.display_name {
+        title::set(&format!("{name}{what}"));
+    }
 }
 
 /// Ends all that is ours in Python; the rest ends after our return, if it may.
@@ -174,7 +184,8 @@ impl Program {
         }
         if has_order {
             match control::receive(self.control) {
-                Ok(Some(wsgi::launch::Order::Retire)) => events.push(Event::Retire),
+                Ok(Some(Order::Retire)) => events.push(Event::Retire),
+                Ok(Some(Order::Fork(_))) => {}
                 Ok(None) => events.push(Event::Terminate),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(_) => events.push(Event::Terminate),

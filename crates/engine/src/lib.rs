@@ -37,4 +37,4 @@ pub use question::ask;
 pub use script::has_loaded;
 pub use service::run_service;
 pub use timeout::{interrupt, log_stacks, take_lock};
-pub use world::{adopt, give_back, start, stop, tell_end, tell_signal};
+pub use world::{adopt, fork, freeze, give_back, start, stop, tell_end, tell_signal};

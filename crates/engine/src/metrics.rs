@@ -147,12 +147,23 @@ pub(crate) fn is_measuring() -> bool {
 /// telemetry has the figures to itself.
 pub(crate) fn start(threads: i64, telemetry: bool, is_daemon: bool) {
     let threads = usize::try_from(threads).unwrap_or(1).max(1);
+    STARTED.store(epoch().to_bits(), Ordering::Relaxed);
     PROCESS.get_or_init(|| Process {
-        started: epoch(),
         telemetry,
         is_daemon,
         counts: (0..threads).map(|_| AtomicU64::new(0)).collect(),
     });
+}
+
+/// This is another process, which has used nothing yet.
+pub(crate) fn start_again() {
+    STARTED.store(epoch().to_bits(), Ordering::Relaxed);
+    totals().interval = Interval::begin();
+}
+
+/// Seconds since 1970 at the start of the process.
+fn started() -> f64 {
+    f64::from_bits(STARTED.load(Ordering::Relaxed))
 }
 
 /// `start_recording_metrics()`.
@@ -168,7 +179,6 @@ pub(crate) fn record() {
 }
 
 struct Process {
-    started: f64,
     telemetry: bool,
     is_daemon: bool,
     /// Requests by thread.
@@ -176,6 +186,8 @@ struct Process {
 }
 
 static PROCESS: OnceLock<Process> = OnceLock::new();
+/// Bits of a number.
+static STARTED: AtomicU64 = AtomicU64::new(0);
 static MEASURING: AtomicBool = AtomicBool::new(false);
 static RECORDING: AtomicBool = AtomicBool::new(false);
 static RUNNING: AtomicU64 = AtomicU64::new(0);

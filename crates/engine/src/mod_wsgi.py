@@ -410,12 +410,27 @@ def _log_of_callback(what):
     _log_exception(*_sys.exc_info())
 
 
+# This process: others that the application forks have its functions, too.
+_process = _os.getpid()
+
+
+def _is_forked():
+    global _process
+    _process = _os.getpid()
+
+
+def _freeze():
+    import gc
+
+    gc.collect()
+    gc.freeze()
+
+
 def _restrict_signal():
-    process = _os.getpid()
     register = _signal.signal
 
     def signal(number, handler):
-        if _os.getpid() != process:
+        if _os.getpid() != _process:
             return register(number, handler)
         _log(_INFO, b"callback registration for signal %d ignored" % number)
         _log_stack()

@@ -83,6 +83,8 @@ pub(crate) struct Own {
     process_signal: Kept,
     join_threads: Kept,
     run_atexit: Kept,
+    freeze: Kept,
+    is_forked: Kept,
     /// `RequestTimeout`.
     pub(crate) request_timeout: Kept,
     /// `_stacks`.
@@ -119,6 +121,8 @@ impl Own {
             serve_alone: kept(c"_serve_alone")?,
             join_threads: kept(c"_join_threads")?,
             run_atexit: kept(c"_run_atexit")?,
+            freeze: kept(c"_freeze")?,
+            is_forked: kept(c"_is_forked")?,
             used: text(c"used")?,
         })
     }
@@ -275,6 +279,27 @@ pub fn tell_signal(name: &str, number: i32) {
             },
         );
     }
+}
+
+/// Leaves all objects that there are out of Python's search for garbage, which would
+/// write to memory that forked processes share.
+pub fn freeze() {
+    if let Some(main) = world_of(&[]) {
+        main.call_own(|own| &own.freeze);
+    }
+}
+
+/// Forks the process by `fork`, which tells whether it has returned in the new one. On
+/// the main thread, before any other interpreter than the main one is made.
+pub fn fork(fork: impl FnOnce() -> bool) -> bool {
+    let is_new = Interpreter::main().attach(|py| cpython::forking(py, fork));
+    if is_new {
+        metrics::start_again();
+        if let Some(main) = world_of(&[]) {
+            main.call_own(|own| &own.is_forked);
+        }
+    }
+    is_new
 }
 
 /// The interpreter of that application group, if there is one.

@@ -81,6 +81,7 @@ pub fn page() -> String {
         }
     }
     let _written = write!(page, "\n## Options of WSGIDaemonProcess\n\n{}", DaemonOptions::table());
+    page.push_str(PRELOAD);
     page
 }
 
@@ -94,6 +95,28 @@ Names of groups: `%{GLOBAL}` is httpd's own process, or the main interpreter;\n\
 `%{SERVER}` the server's name, `%{HOST}` the one that the client asked for, both with\n\
 the port unless that is 80 or 443; `%{RESOURCE}` the server and the script's URL;\n\
 `%{ENV:x}` the variable x of the request's notes, its environment or the process.\n";
+
+const PRELOAD: &str = "\n### preload=on\n\n\
+A group with this option has one process more, the zygote. It loads what is known in\n\
+advance: each `WSGIImportScript` of the group, and each `WSGIScriptAlias` that names\n\
+both groups, if its `application-group` is `%{GLOBAL}`. Then it forks the processes\n\
+that serve, which share its memory until they write to it. One that ends, or is\n\
+replaced by a limit, is followed by another one at once, without any new import. A\n\
+changed script, and a restart of httpd, replace the zygote first.\n\n\
+What a script must keep to that is loaded so:\n\n\
+- It starts no threads: a forked process has only the one that forked it. The log\n  \
+warns of threads that are there when the scripts are loaded.\n\
+- Connections, open files and locks that it makes at its import are shared by all\n  \
+processes. What each must have of its own is made at the first request, or by\n  \
+`os.register_at_fork(after_in_child=...)`.\n\
+- `atexit` functions run in the processes that serve, not in the zygote.\n\
+- Other interpreters than the main one cannot be forked: scripts for another\n  \
+`application-group` are loaded by each process, after the fork.\n\
+- A script that fails to load is tried again by each process that a request for it\n  \
+comes to, as without the option.\n\n\
+A zygote that has not loaded its scripts within `startup-timeout`, or ends before, is\n\
+started again after longer and longer pauses; requests are answered 503 meanwhile, or\n\
+by the processes that are there.\n";
 
 const fn flag(
     name: &'static str,

@@ -10,7 +10,8 @@ use crate::options::daemon::DaemonOptions;
 /// keeps messages apart (`SOCK_SEQPACKET`). Its end means that the supervisor is
 /// gone: the process ends as if told to.
 pub const CONTROL: i32 = 3;
-/// Descriptor of the listening socket.
+/// Descriptor of the listening socket. With `preload=on` what is executed is the
+/// zygote, which has none: it forks those that listen.
 pub const LISTENER: i32 = 4;
 /// Descriptor of a file with the [`Launch`] as JSON, to be read from its start.
 pub const LAUNCH: i32 = 5;
@@ -94,6 +95,9 @@ pub enum Notice {
     Replace(Reason),
     /// It has begun to end, and takes no new requests.
     Ending(Reason),
+    /// A zygote has forked the process for that place, with that pid; none if it
+    /// cannot, and the log has said why.
+    Forked(usize, Option<i32>),
 }
 
 /// Why a process ends; its name is the `shutdown_reason` of the reference (2.3).
@@ -140,6 +144,9 @@ pub enum Order {
     /// The one that takes its place is ready: take no new requests, finish those that
     /// run, end.
     Retire,
+    /// To a zygote: fork a process for that place. Beside the packet come two
+    /// descriptors, which are to be the [`CONTROL`] and the [`LISTENER`] of the new one.
+    Fork(usize),
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod failures;
 mod limits;
 mod load;
 mod options;
+mod preload;
 mod restarts;
 mod services;
 mod signals;

@@ -8,7 +8,7 @@ use cpython::{Attached, Object, Result};
 
 use super::{
     BUCKETS, COMPLETED, Cpu, PHASES, PROCESS, Phase, RECORDING, RUNNING, Slot, counts, epoch,
-    totals,
+    started, totals,
 };
 use crate::environ::threads_started;
 
@@ -64,9 +64,9 @@ pub(crate) fn of_process<'py>(py: Attached<'py>) -> Result<Option<Object<'py>>> 
     entries.time("cpu_user_time", cpu.user)?;
     entries.time("cpu_system_time", cpu.system)?;
     entries.time("cpu_time", cpu.total())?;
-    entries.float("restart_time", process.started)?;
+    entries.float("restart_time", started())?;
     entries.float("current_time", now)?;
-    entries.whole("running_time", whole_seconds(now - process.started))?;
+    entries.whole("running_time", whole_seconds(now - started()))?;
     entries.whole("request_threads", threads_started())?;
     entries.whole("active_requests", of_counter(&RUNNING))?;
     let threads = (1..=threads_started()).zip(&process.counts).map(|(thread, count)| {

@@ -6,6 +6,7 @@ mod board;
 mod body;
 mod client;
 mod owner;
+mod place;
 mod reader;
 mod relay;
 mod setup;
@@ -13,6 +14,7 @@ mod sockets;
 mod spawn;
 mod supervisor;
 mod team;
+mod zygote;
 
 use std::ffi::c_int;
 use std::path::PathBuf;

@@ -20,10 +20,11 @@ use super::account::{self, Account};
 use super::board::{Board, State};
 use super::client::Idle;
 use super::owner::Owner;
+use super::place::Place;
 use super::sockets::{self, Names};
 use super::spawn::{Identity, Program, arguments, c_text, reset_signals};
 use super::supervisor::{END, Mode, OUTDATE, Supervisor};
-use super::team::{Place, Team};
+use super::team::Team;
 use super::{Declared, Group};
 use crate::config::GlobalConfig;
 use crate::python;
@@ -138,13 +139,20 @@ fn teams_of(
             continue;
         };
         match program_of(main, config, group, declared) {
-            Ok(program) => teams.push(Team {
-                group,
-                server: declared.server,
-                program,
-                places: listeners.iter().map(|_| Place::default()).collect(),
-                listeners,
-            }),
+            Ok(program) => {
+                let has_zygote = group.options.preload && !listeners.is_empty();
+                if has_zygote {
+                    warn_of_preload(&program.launch, declared.server);
+                }
+                let count = listeners.len() + usize::from(has_zygote);
+                teams.push(Team {
+                    group,
+                    server: declared.server,
+                    program,
+                    places: (0..count).map(|_| Place::default()).collect(),
+                    listeners,
+                });
+            }
             Err(why) => {
                 log_to(declared.server, crate::index(), Level::Critical, &why);
                 group.board.slots().iter().for_each(|slot| slot.set_state(State::Broken));
@@ -152,6 +160,16 @@ fn teams_of(
         }
     }
     teams
+}
+
+fn warn_of_preload(launch: &Launch, server: Server) {
+    if !launch.preload.iter().any(|script| script.application_group.is_empty()) {
+        let text = format!(
+            "preload=on of daemon process '{}' has no script to load in advance: name its process-group and application-group=%{{GLOBAL}} in WSGIScriptAlias, or import it by WSGIImportScript.",
+            launch.options.name
+        );
+        log_to(server, crate::index(), Level::Warning, &text);
+    }
 }
 
 /// How the processes of a group are started.

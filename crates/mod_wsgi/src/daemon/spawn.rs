@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use door::{LogLevel, level};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -59,15 +59,13 @@ pub(crate) fn arguments(flags: &[String], library: &str, version: &str) -> Vec<C
 }
 
 impl Program {
-    /// Starts a process.
+    /// Starts a process; without a socket to listen on it is a zygote.
     ///
     /// # Errors
     /// Of the system. What goes wrong in the process itself reaches the log by its
     /// connection, and ends it.
-    pub(crate) fn start(&self, listener: &OwnedFd) -> io::Result<Started> {
-        let flags = SocketFlags::CLOEXEC;
-        let (control, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    pub(crate) fn start(&self, listener: Option<&OwnedFd>) -> io::Result<Started> {
+        let (control, theirs) = connection()?;
         let text = serde_json::to_vec(&self.launch)?;
         let told = std::fs::File::from(memfd_create("mod_wsgi launch", MemfdFlags::CLOEXEC)?);
         std::os::unix::fs::FileExt::write_all_at(&told, &text, 0)?;
@@ -80,15 +78,24 @@ impl Program {
                 // SAFETY: no destructor of httpd's may run here.
                 unsafe { libc::_exit(78) }
             }
-            pid => {
-                rustix::io::ioctl_fionbio(&control, true)?;
-                Ok(Started { pid, control })
-            }
+            pid => Ok(Started { pid, control }),
         }
     }
 
+    /// Whether a process of that pid runs as who these processes run as. One that a
+    /// zygote tells of may be anything; it is none of our business if it is somebody
+    /// else's.
+    pub(crate) fn is_of_account(&self, pid: i32) -> bool {
+        let Some(identity) = &self.identity else { return true };
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+        // Real, effective, saved, and that for files.
+        let mut uids = line.unwrap_or_default().split_whitespace();
+        uids.clone().count() == 4 && uids.all(|uid| uid.parse() == Ok(identity.uid))
+    }
+
     /// Makes this process the group's Python. Returns why it cannot.
-    fn become_it(&self, control: &OwnedFd, listener: &OwnedFd, told: i32) -> String {
+    fn become_it(&self, control: &OwnedFd, listener: Option<&OwnedFd>, told: i32) -> String {
         let name = &self.launch.options.name;
         let failed = |what: &str| {
             let error = io::Error::last_os_error();
@@ -144,14 +151,14 @@ impl Program {
                     folder.to_string_lossy()
                 ));
             }
+            let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
             // Descriptors are moved out of the way first: one may lie where another is to go.
             let moved = [
                 (control.as_raw_fd(), launch::CONTROL),
-                (listener.as_raw_fd(), launch::LISTENER),
+                (listener.map_or(null, AsRawFd::as_raw_fd), launch::LISTENER),
                 (told, launch::LAUNCH),
             ]
             .map(|(from, to)| (libc::fcntl(from, libc::F_DUPFD_CLOEXEC, 64), to));
-            let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
             if null >= 0 {
                 libc::dup2(null, 0);
                 libc::dup2(null, 1);
@@ -184,6 +191,14 @@ impl Program {
             unsafe { std::env::set_var(name, value) };
         }
     }
+}
+
+/// Our end of a connection with a process, and that process's.
+pub(crate) fn connection() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    rustix::io::ioctl_fionbio(&ours, true)?;
+    Ok((ours, theirs))
 }
 
 /// Logs a line before there is any Python.

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use httpd::{Level, Server};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process, pidfd_open};
+use rustix::process::Signal;
 
 use super::team::Team;
+use super::zygote;
 
 /// What the supervisor has of its own.
 pub(crate) struct Supervisor {
@@ -54,6 +55,10 @@ impl Supervisor {
     /// Runs until everything has ended.
     pub(crate) fn run(mut self) {
         let parent = rustix::process::getppid();
+        let has_zygotes = self.teams.iter().any(|team| team.zygote().is_some());
+        if has_zygotes {
+            zygote::adopt_orphans();
+        }
         for team in &mut self.teams {
             team.start_all();
         }
@@ -83,6 +88,9 @@ impl Supervisor {
             let mode = self.mode;
             for team in &mut self.teams {
                 team.keep(mode);
+            }
+            if has_zygotes {
+                zygote::bury_orphans(&self.teams);
             }
         }
         for socket in &self.sockets {
@@ -150,6 +158,9 @@ impl Supervisor {
                 libc::_exit(0);
             }
         }
+        if self.teams.iter().any(|team| team.zygote().is_some()) {
+            zygote::adopt_orphans();
+        }
     }
 
     fn end(&mut self) {
@@ -158,53 +169,6 @@ impl Supervisor {
             self.mode = Mode::Ending(Instant::now() + PATIENCE);
             self.teams.iter_mut().for_each(|team| team.signal(Signal::TERM));
             httpd::log_to(self.main, crate::index(), Level::Debug, "Ending daemon processes.");
-        }
-    }
-}
-
-/// A process that was started.
-pub(crate) struct Process {
-    pub(crate) pid: i32,
-    pub(crate) control: OwnedFd,
-    /// Readable once it has ended.
-    pub(crate) life: OwnedFd,
-    /// When it was started, in microseconds since 1970, and by the clock of timers.
-    pub(crate) started: i64,
-    pub(crate) begin: Instant,
-    pub(crate) is_ready: bool,
-    /// Whether its end was asked for.
-    pub(crate) is_ending: bool,
-    /// When it is ended by force.
-    pub(crate) force: Option<Instant>,
-}
-
-impl Process {
-    /// One that has just been started.
-    pub(crate) fn new(started: super::spawn::Started) -> std::io::Result<Self> {
-        let pid = Pid::from_raw(started.pid).ok_or(std::io::ErrorKind::InvalidInput)?;
-        let life = pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-        Ok(Self {
-            pid: started.pid,
-            control: started.control,
-            life,
-            started: super::relay::now(),
-            begin: Instant::now(),
-            is_ready: false,
-            is_ending: false,
-            force: None,
-        })
-    }
-
-    /// The same process, whose end was asked for.
-    pub(crate) fn ending(self, force: Option<Instant>) -> Self {
-        Self { is_ending: true, force, ..self }
-    }
-
-    /// Sends a signal to it.
-    pub(crate) fn signal(&self, signal: Signal) {
-        if let Some(pid) = Pid::from_raw(self.pid) {
-            // One that has ended is found out about by itself.
-            let _ended = kill_process(pid, signal);
         }
     }
 }

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use httpd::{Level, Server};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::Signal;
-use wsgi::launch::{Notice, Order};
+use wsgi::launch::{Notice, Order, Reason};
 
 use super::Group;
 use super::board::{Slot, State};
+use super::place::{Ordered, Place, Process, Role};
 use super::spawn::Program;
-use super::supervisor::{Mode, Process};
+use super::supervisor::Mode;
 
 /// The processes of one group.
 pub(crate) struct Team {
@@ -23,64 +24,8 @@ pub(crate) struct Team {
     pub(crate) program: Program,
     /// The listening socket of each place.
     pub(crate) listeners: Vec<OwnedFd>,
+    /// One for each of those, and one behind them for the zygote, if there is one.
     pub(crate) places: Vec<Place>,
-}
-
-/// Where one process follows another.
-#[derive(Default)]
-pub(crate) struct Place {
-    /// The one that serves, or starts to.
-    current: Option<Process>,
-    /// The one that is to take its place when it is ready.
-    next: Option<Process>,
-    /// Those that finish what they have begun.
-    former: Vec<Process>,
-    /// Since when another one is wanted.
-    wanted: Option<Instant>,
-    /// How many starts have failed, one after the other, or ended soon.
-    failures: u32,
-    /// When it is tried again.
-    retry: Option<Instant>,
-}
-
-/// Which one of a place.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Role {
-    Current,
-    Next,
-    Former,
-}
-
-impl Place {
-    fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.current.iter().chain(&self.next).chain(&self.former)
-    }
-
-    fn processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
-        self.current.iter_mut().chain(&mut self.next).chain(&mut self.former)
-    }
-
-    fn role_of(&self, pid: i32) -> Option<Role> {
-        let is_it = |process: &Process| process.pid == pid;
-        if self.current.as_ref().is_some_and(is_it) {
-            Some(Role::Current)
-        } else if self.next.as_ref().is_some_and(is_it) {
-            Some(Role::Next)
-        } else {
-            self.former.iter().any(is_it).then_some(Role::Former)
-        }
-    }
-
-    fn take(&mut self, pid: i32) -> Option<Process> {
-        match self.role_of(pid)? {
-            Role::Current => self.current.take(),
-            Role::Next => self.next.take(),
-            Role::Former => {
-                let index = self.former.iter().position(|process| process.pid == pid)?;
-                Some(self.former.swap_remove(index))
-            }
-        }
-    }
 }
 
 impl Team {
@@ -96,9 +41,16 @@ impl Team {
 
     /// Sends all of them a signal that ends them.
     pub(crate) fn signal(&mut self, signal: Signal) {
-        for process in self.places.iter_mut().flat_map(Place::processes_mut) {
-            process.is_ending = true;
-            process.signal(signal);
+        let zygote = self.zygote();
+        for (number, place) in self.places.iter_mut().enumerate() {
+            // Who is forked now finds nobody behind its connection, and ends.
+            place.ordered = None;
+            // Nothing in a zygote needs to be ended.
+            let signal = if zygote == Some(number) { Signal::KILL } else { signal };
+            for process in place.processes_mut() {
+                process.is_ending = true;
+                process.signal(signal);
+            }
         }
     }
 
@@ -120,7 +72,8 @@ impl Team {
                     .filter(|process| !process.is_ready)
                     .filter_map(|process| startup.map(|limit| process.begin + limit));
                 let forced = place.processes().filter_map(|process| process.force);
-                ready.chain(forced).chain(place.retry)
+                let ordered = place.ordered.as_ref().map(Ordered::deadline);
+                ready.chain(forced).chain(place.retry).chain(ordered)
             })
             .min()
     }
@@ -152,7 +105,7 @@ impl Team {
             for (pid, why) in overdue {
                 self.log(
                     Level::Error,
-                    &format!("Killing daemon process {}: {why}.", self.named(pid)),
+                    &format!("Killing daemon process {}: {why}.", self.named(number, pid)),
                 );
             }
             let place = &mut self.places[number];
@@ -161,10 +114,11 @@ impl Team {
                 continue;
             }
             place.retry = None;
-            if place.current.is_none() && place.next.is_none() && self.may_start(number, mode) {
+            if place.is_vacant() && self.may_start(number, mode) {
                 self.start(number, Role::Current);
             }
         }
+        self.look_at_orders();
         if mode == Mode::Serving {
             self.roll();
         }
@@ -178,11 +132,14 @@ impl Team {
 
     /// Starts the next process that is wanted, one at a time for the whole group.
     fn roll(&mut self) {
-        if self.places.iter().any(|place| place.next.is_some()) {
+        if self.places.iter().any(Place::has_next) {
             return;
         }
         // A script has changed since those were started.
         let fresh_since = self.group.board.group().fresh_since.load(Ordering::Acquire);
+        if self.renews_zygote(fresh_since) {
+            return;
+        }
         let can = |place: &Place| {
             place.retry.is_none()
                 && place.current.as_ref().is_some_and(|process| {
@@ -190,7 +147,7 @@ impl Team {
                 })
         };
         // Who has waited longest, or a busy one would keep the others from their turn.
-        let next = (0..self.places.len())
+        let next = (0..self.listeners.len())
             .filter(|number| can(&self.places[*number]))
             .min_by_key(|number| self.places[*number].wanted);
         if let Some(place) = next {
@@ -198,50 +155,56 @@ impl Team {
         }
     }
 
-    fn start(&mut self, number: usize, role: Role) {
-        let started = self.program.start(&self.listeners[number]).and_then(Process::new);
-        let place = &mut self.places[number];
-        match started {
-            Ok(process) => {
-                let pid = process.pid;
-                if role == Role::Next {
-                    place.next = Some(process);
-                } else {
-                    let slot = &self.group.board.slots()[number];
-                    slot.pid.store(pid, Ordering::Relaxed);
-                    slot.started.store(process.started, Ordering::Release);
-                    place.current = Some(process);
-                    // One that keeps failing is not waited for until it is ready.
-                    if place.failures == 0 {
-                        slot.set_state(State::Starting);
-                    }
-                }
-                let options = &self.group.options;
-                let identity = self.program.identity.as_ref();
-                let text = format!(
-                    "Starting process '{}' with uid={}, gid={} and threads={}. (pid={pid})",
-                    options.name,
-                    identity.map_or_else(|| rustix::process::geteuid().as_raw(), |who| who.uid),
-                    identity.map_or_else(|| rustix::process::getegid().as_raw(), |who| who.gid),
-                    options.threads
-                );
-                self.log(Level::Info, &text);
-            }
-            Err(error) => {
-                self.log(
-                    Level::Critical,
-                    &format!(
-                        "WSGI0010: Couldn't spawn process '{}': {error}.",
-                        self.group.options.name
-                    ),
-                );
-                self.failed(number, Level::Error);
-            }
+    pub(super) fn start(&mut self, number: usize, role: Role) {
+        if self.zygote().is_some_and(|zygote| zygote != number) {
+            return self.order(number, role);
+        }
+        let started = self.program.start(self.listeners.get(number));
+        match started.and_then(|started| Process::new(started.pid, started.control)) {
+            Ok(process) => self.has_started(number, role, process),
+            Err(error) => self.has_not_started(number, &error),
         }
     }
 
+    pub(super) fn has_started(&mut self, number: usize, role: Role, process: Process) {
+        let slot = self.slot(number);
+        let place = &mut self.places[number];
+        let pid = process.pid;
+        if role == Role::Next {
+            place.next = Some(process);
+        } else {
+            if let Some(slot) = slot {
+                slot.pid.store(pid, Ordering::Relaxed);
+                slot.started.store(process.started, Ordering::Release);
+                // One that keeps failing is not waited for until it is ready.
+                if place.failures == 0 {
+                    slot.set_state(State::Starting);
+                }
+            }
+            place.current = Some(process);
+        }
+        let options = &self.group.options;
+        let identity = self.program.identity.as_ref();
+        let text = format!(
+            "Starting {} '{}' with uid={}, gid={} and threads={}. (pid={pid})",
+            if slot.is_some() { "process" } else { "zygote of processes" },
+            options.name,
+            identity.map_or_else(|| rustix::process::geteuid().as_raw(), |who| who.uid),
+            identity.map_or_else(|| rustix::process::getegid().as_raw(), |who| who.gid),
+            options.threads
+        );
+        self.log(Level::Info, &text);
+    }
+
+    pub(super) fn has_not_started(&mut self, number: usize, error: &std::io::Error) {
+        let name = &self.group.options.name;
+        let text = format!("WSGI0010: Couldn't spawn process '{name}': {error}.");
+        self.log(Level::Critical, &text);
+        self.failed(number, Level::Error);
+    }
+
     /// A start has failed: it is tried again, after longer and longer pauses.
-    fn failed(&mut self, number: usize, level: Level) {
+    pub(super) fn failed(&mut self, number: usize, level: Level) {
         let is_service = self.group.options.threads == 0;
         let first = if is_service { FIRST_PAUSE_OF_SERVICE } else { FIRST_PAUSE };
         let place = &mut self.places[number];
@@ -250,10 +213,11 @@ impl Team {
         let pause = pause.min(LONGEST_PAUSE);
         place.retry = Some(Instant::now() + pause);
         if place.current.is_none() {
-            self.group.board.slots()[number].set_state(State::Failing);
+            self.set_failing(number);
         }
         let text = format!(
-            "Daemon process '{}' is started again in {:.1} s, after {} failure(s).",
+            "{} '{}' is started again in {:.1} s, after {} failure(s).",
+            if self.slot(number).is_some() { "Daemon process" } else { "Zygote of processes" },
             self.group.options.name,
             pause.as_secs_f64(),
             self.places[number].failures
@@ -270,6 +234,16 @@ impl Team {
         }
         if let Some(status) = status {
             self.has_died(pid, status, mode);
+        }
+    }
+
+    /// Nobody is to wait for that place; without a zygote, for none that is empty.
+    pub(super) fn set_failing(&self, number: usize) {
+        let is_zygote = self.zygote() == Some(number);
+        for (other, slot) in self.group.board.slots().iter().enumerate() {
+            if other == number || is_zygote && self.places[other].current.is_none() {
+                slot.set_state(State::Failing);
+            }
         }
     }
 
@@ -302,25 +276,38 @@ impl Team {
                 self.log(level, &text);
             }
             Notice::Ready => self.is_ready(number, role),
-            Notice::Replace(_) if role == Role::Current => {
-                self.places[number].wanted.get_or_insert_with(Instant::now);
+            Notice::Replace(reason) if role == Role::Current => {
+                let place = &mut self.places[number];
+                place.wanted.get_or_insert_with(Instant::now);
+                if let (Reason::ScriptReload, Some(process)) = (reason, &place.current) {
+                    // Whoever was handed the request back may be gone before it says so.
+                    self.group.board.group().note_change(process.started);
+                }
             }
             Notice::Ending(_) if role == Role::Current => {
                 let force = self.force();
                 let place = &mut self.places[number];
                 let old = place.current.take();
                 place.former.extend(old.map(|old| old.ending(force)));
-                if place.next.is_none() {
-                    self.slot(number).set_state(State::Starting);
+                if !place.has_next() {
+                    self.set_starting(number);
                 }
                 self.keep(mode);
             }
+            Notice::Forked(place, forked) => self.has_forked(pid, place, forked),
             Notice::Replace(_) | Notice::Ending(_) => {}
         }
     }
 
-    fn slot(&self, number: usize) -> &'static Slot {
-        &self.group.board.slots()[number]
+    /// None is the zygote's.
+    fn slot(&self, number: usize) -> Option<&'static Slot> {
+        self.group.board.slots().get(number)
+    }
+
+    fn set_starting(&self, number: usize) {
+        if let Some(slot) = self.slot(number) {
+            slot.set_state(State::Starting);
+        }
     }
 
     fn is_ready(&mut self, number: usize, role: Role) {
@@ -343,9 +330,11 @@ impl Team {
         }
         let Some(process) = &mut place.current else { return };
         process.is_ready = true;
-        slot.pid.store(process.pid, Ordering::Relaxed);
-        slot.started.store(process.started, Ordering::Release);
-        slot.set_state(State::Ready);
+        if let Some(slot) = slot {
+            slot.pid.store(process.pid, Ordering::Relaxed);
+            slot.started.store(process.started, Ordering::Release);
+            slot.set_state(State::Ready);
+        }
     }
 
     /// When one that ends from now on is ended by force.
@@ -359,11 +348,15 @@ impl Team {
     fn has_died(&mut self, pid: i32, status: i32, mode: Mode) {
         let Some((number, role)) = self.place_of(pid) else { return };
         let Some(process) = self.places[number].take(pid) else { return };
-        let slot = self.slot(number);
-        // The status first: who finds the pid takes it.
-        slot.dead_status.store(status, Ordering::Relaxed);
-        slot.dead_pid.store(pid, Ordering::Release);
-        self.log_death(&process, status);
+        match self.slot(number) {
+            Some(slot) => {
+                // The status first: who finds the pid takes it.
+                slot.dead_status.store(status, Ordering::Relaxed);
+                slot.dead_pid.store(pid, Ordering::Release);
+            }
+            None => self.forget_orders(pid),
+        }
+        self.log_death(number, &process, status);
         if matches!(mode, Mode::Ending(_)) || role == Role::Former {
             return;
         }
@@ -371,10 +364,10 @@ impl Team {
         if role == Role::Next || !process.is_ready {
             return self.failed(number, Level::Error);
         }
-        slot.set_state(State::Starting);
+        self.set_starting(number);
         let lived = process.begin.elapsed();
         let place = &mut self.places[number];
-        if place.next.is_some() {
+        if place.has_next() {
             return;
         }
         let was_killed = ExitStatus::from_raw(status).signal().is_some();
@@ -390,9 +383,9 @@ impl Team {
         self.keep(mode);
     }
 
-    fn log_death(&self, process: &Process, status: i32) {
+    fn log_death(&self, number: usize, process: &Process, status: i32) {
         let exit = ExitStatus::from_raw(status);
-        let named = self.named(process.pid);
+        let named = self.named(number, process.pid);
         let (level, text) = match exit.signal() {
             Some(_) if process.is_ending => {
                 (Level::Info, format!("Process {named} was terminated by {exit}."))
@@ -421,8 +414,9 @@ impl Team {
         self.log(level, &text);
     }
 
-    fn named(&self, pid: i32) -> String {
-        format!("'{}' (pid={pid})", self.group.options.name)
+    fn named(&self, number: usize, pid: i32) -> String {
+        let zygote = if self.slot(number).is_some() { "" } else { ", zygote" };
+        format!("'{}' (pid={pid}{zygote})", self.group.options.name)
     }
 
     fn log(&self, level: Level, text: &str) {
@@ -438,10 +432,7 @@ fn wait_for(pid: i32, process: Option<&Process>) -> Option<i32> {
     match unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } {
         0 => None,
         found if found == pid => Some(status),
-        _ => {
-            let life = process?;
-            super::reader::wait(&life.life, None, 0).0.then_some(0)
-        }
+        _ => process?.has_ended().then_some(0),
     }
 }
 

@@ -112,6 +112,8 @@ pub struct DaemonOptions {
     pub virtual_memory_limit: u64,
     /// Allows `mod_wsgi.server_metrics()`. Default off.
     pub server_metrics: bool,
+    /// Scripts are loaded once, by a process that forks the others. Default off.
+    pub preload: bool,
 }
 
 impl DaemonOptions {
@@ -133,6 +135,9 @@ impl DaemonOptions {
         }
         if options.script_user.is_some() && options.script_group.is_some() {
             return Err("Only one of script-user and script-group allowed.".to_owned());
+        }
+        if options.preload && options.threads == 0 {
+            return Err(PRELOAD_OF_SERVICE.to_owned());
         }
         Ok(options)
     }
@@ -213,6 +218,7 @@ impl DaemonOptions {
             memory_limit: 0,
             virtual_memory_limit: 0,
             server_metrics: false,
+            preload: false,
         }
     }
 
@@ -253,6 +259,10 @@ pub const SCRIPT_USER_UNKNOWN: &str = "Couldn't determine uid from script user."
 
 /// `script-group` names no group.
 pub const SCRIPT_GROUP_UNKNOWN: &str = "Couldn't determine gid from script group.";
+
+/// A service is one process, whose script is its program.
+const PRELOAD_OF_SERVICE: &str =
+    "WSGI daemon process: preload=on is not for a service daemon (threads=0).";
 
 /// One option as written, with upstream's words for what it sets.
 struct Value<'a> {
@@ -368,7 +378,7 @@ type Setter = fn(&mut DaemonOptions, &Value<'_>) -> Result<(), String>;
 
 /// Name of an option, what upstream's error text calls it, its default, what it
 /// means, what it sets.
-const OPTIONS: [(&str, &str, &str, &str, Setter); 44] = [
+const OPTIONS: [(&str, &str, &str, &str, Setter); 45] = [
     (
         "user",
         "user",
@@ -653,6 +663,13 @@ const OPTIONS: [(&str, &str, &str, &str, Setter); 44] = [
         "Allows `mod_wsgi.server_metrics()`.",
         |to, value| value.flag().map(|allowed| to.server_metrics = allowed),
     ),
+    (
+        "preload",
+        "preload flag",
+        "Off",
+        "Loads scripts once, in a process that serves nobody and forks the others: they start at once and share its memory. See [below](#preloadon).",
+        |to, value| value.flag().map(|wanted| to.preload = wanted),
+    ),
 ];
 
 /// What fits in the `int` that upstream keeps numbers in.
@@ -748,6 +765,7 @@ mod tests {
         sets("memory-limit=4294967296", |to| to.memory_limit = 1 << 32);
         sets("virtual-memory-limit=1", |to| to.virtual_memory_limit = 1);
         sets("server-metrics=on", |to| to.server_metrics = true);
+        sets("preload=on", |to| to.preload = true);
     }
 
     #[test]
@@ -872,6 +890,7 @@ mod tests {
             parse("script-user=a script-group=b").unwrap_err(),
             "Only one of script-user and script-group allowed."
         );
+        assert_eq!(parse("threads=0 preload=on").unwrap_err(), PRELOAD_OF_SERVICE);
         assert_eq!(DaemonOptions::parse("", &[]).unwrap_err(), NAME_MISSING);
         let many = vec!["g"; MAXIMUM_GROUPS + 1].join(",");
         let refused = parse(&format!("supplementary-groups={many}")).unwrap_err();
