@@ -80,7 +80,7 @@ pub(crate) fn adopt(launch: &Launch) -> Result<(), String> {
             dont_write_bytecode: false,
             hash_seed: -1,
             sections: List::new(&sections),
-            eggs: text_of(&launch.eggs),
+            eggs: text_of(&options.python_eggs),
             server_metrics: options.server_metrics,
             telemetry: launch.telemetry,
             case_sensitivity: launch.case_sensitivity,

@@ -60,8 +60,8 @@ impl Facts {
     /// The process, in words.
     pub(crate) fn place(&self) -> String {
         match &self.daemon {
-            None => "in embedded mode".to_owned(),
-            Some(daemon) => format!("in daemon process '{}'", daemon.group),
+            None => "embedded mode".to_owned(),
+            Some(daemon) => format!("daemon process '{}'", daemon.group),
         }
     }
 

@@ -77,8 +77,9 @@ pub(crate) fn answer(response: &Response) -> Outcome {
 pub fn log_stacks(group: &[u8], thread: u64) {
     let Some(world) = world_of(group) else { return };
     if thread == 0 {
-        let place = world.place();
-        let text = format!("Dumping stack trace for active Python threads of {place}.");
+        let (shown, process) = (world.shown(), &world.process);
+        let text =
+            format!("Dumping stack trace for active Python threads of {shown} in {process}.");
         current::log(level::INFO, text.as_bytes());
     }
     world.interpreter.attach(|py| {

@@ -24,7 +24,7 @@ pub(crate) struct World {
     /// Name of the application group; empty for the main interpreter.
     pub(crate) name: Vec<u8>,
     /// The process, in words.
-    process: String,
+    pub(crate) process: String,
     /// Whether a script that has changed is left to a process that starts later.
     pub(crate) hands_back: bool,
     /// The interpreter.
@@ -208,7 +208,7 @@ pub fn adopt(host: &'static Host, settings: &Settings<'_>) -> std::result::Resul
 fn set_up_main(settings: &Settings<'_>) -> std::result::Result<(), String> {
     let facts = Facts::of(settings);
     metrics::start(facts.limits().1, settings.telemetry, facts.daemon.is_some());
-    let text = format!("Attaching to Python main interpreter {}.", facts.place());
+    let text = format!("Attaching to Python main interpreter in {}.", facts.place());
     current::log(level::INFO, text.as_bytes());
     let process = PROCESS.get_or_init(|| Process { settings: facts, worlds: Mutex::default() });
     let main = World::set_up(&[], Interpreter::main(), &process.settings)?;
@@ -244,7 +244,7 @@ pub fn stop(destroy: bool) {
 #[must_use]
 pub fn give_back() -> bool {
     let Some(main) = end_others() else { return false };
-    current::log(level::INFO, format!("Terminating Python runtime {}.", main.process).as_bytes());
+    current::log(level::INFO, format!("Terminating Python runtime in {}.", main.process).as_bytes());
     if end_threads(&main) {
         cpython::give_back();
         return true;
@@ -326,13 +326,15 @@ fn end_others() -> Option<Arc<World>> {
         world.call_own(|own| &own.join_threads);
         if world.interpreter.has_threads() {
             // They would use what goes with the interpreter. The process ends soon.
-            let text = format!("Leaving {}, where threads still run.", world.place());
+            let (shown, process) = (world.shown(), &world.process);
+            let text = format!("Leaving {shown} in {process}, where threads still run.");
             current::log(level::INFO, text.as_bytes());
             world.call_own(|own| &own.run_atexit);
             ARE_ALL_ENDED.store(false, Ordering::Relaxed);
             continue;
         }
-        current::log(level::INFO, format!("Destroying {}.", world.place()).as_bytes());
+        let text = format!("Destroying {} in {}.", world.shown(), world.process);
+        current::log(level::INFO, text.as_bytes());
         world.interpreter.end();
     }
     worlds.last().cloned()
@@ -350,7 +352,7 @@ impl World {
         }
         let shown = String::from_utf8_lossy(name);
         let place = process.settings.place();
-        let text = format!("Creating sub-interpreter '{shown}' {place}.");
+        let text = format!("Creating sub-interpreter '{shown}' in {place}.");
         current::log(level::INFO, text.as_bytes());
         let own_gil = resolve(&process.settings.sections, process.settings.group(), &shown).own_gil;
         let made = Interpreter::main().attach(|py| Interpreter::new(py, own_gil));
@@ -432,12 +434,18 @@ impl World {
         });
     }
 
+    /// The interpreter, in words.
+    pub(crate) fn shown(&self) -> String {
+        match self.name.as_slice() {
+            [] => "main interpreter".to_owned(),
+            name => format!("sub-interpreter '{}'", String::from_utf8_lossy(name)),
+        }
+    }
+
     /// Interpreter and process, in words.
     pub(crate) fn place(&self) -> String {
-        match self.name.as_slice() {
-            [] => format!("main interpreter {}", self.process),
-            name => format!("sub-interpreter '{}' {}", String::from_utf8_lossy(name), self.process),
-        }
+        let of = if self.hands_back { "of" } else { "in" };
+        format!("{} {of} {}", self.shown(), self.process)
     }
 
     /// The text of a key that has a number.

@@ -63,7 +63,9 @@ impl Later {
 pub(crate) fn enter_child(main: Server, pool: Pool) {
     let config = main.config::<ServerConfig>(crate::index());
     let restricted = config.and_then(|config| config.global.restrict_embedded).unwrap_or(false);
-    if configs(main).any(|config| config.needs_python) || !restricted && !daemon::is_any() {
+    // What can be loaded in advance is, even where daemon processes serve the rest.
+    let is_wanted = || !daemon::is_any() || !preloads(main, "").is_empty();
+    if configs(main).any(|config| config.needs_python) || !restricted && is_wanted() {
         enter(main, pool);
     } else if !restricted {
         LATER.get_or_init(|| Later { main, pool, once: Once::new() });

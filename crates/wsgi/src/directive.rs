@@ -284,7 +284,7 @@ pub const ALL: &[Directive] = &[
         arguments: "folder",
         default: "none",
         context: Context::Global,
-        help: "Sets `PYTHON_EGG_CACHE` in `os.environ`.",
+        help: "Sets `PYTHON_EGG_CACHE` in `os.environ`, in embedded mode.",
         text: "",
     },
     Directive {

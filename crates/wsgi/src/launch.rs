@@ -53,8 +53,6 @@ pub struct Launch {
     pub socket_timeout: u64,
     /// Accounts whose processes may connect, besides root.
     pub clients: Vec<u32>,
-    /// `python-eggs`, or `WSGIPythonEggs`.
-    pub eggs: Option<String>,
     /// Whether `WSGITelemetryService` is given.
     pub telemetry: bool,
     /// `WSGICaseSensitivity`.
@@ -161,7 +159,6 @@ mod tests {
             preload: vec![Preload { path: "/é".into(), application_group: String::new() }],
             socket_timeout: 60,
             clients: vec![33],
-            eggs: None,
             telemetry: false,
             case_sensitivity: true,
             destroy_interpreter: true,

@@ -44,7 +44,7 @@ pub struct DaemonOptions {
     pub python_home: Option<String>,
     /// Colon list for `sys.path`. `WSGIPythonPath` does not count here.
     pub python_path: Option<String>,
-    /// Sets `PYTHON_EGG_CACHE`.
+    /// Sets `PYTHON_EGG_CACHE`. `WSGIPythonEggs` does not count here.
     pub python_eggs: Option<String>,
     /// Seconds for `sys.setswitchinterval`, above 0; Python's when not given.
     pub switch_interval: Option<f64>,
@@ -450,7 +450,7 @@ const OPTIONS: [(&str, &str, &str, &str, Setter); 45] = [
     (
         "python-eggs",
         "python eggs directory",
-        "`WSGIPythonEggs`",
+        "none",
         "Sets `PYTHON_EGG_CACHE`.",
         |to, value| value.filled().map(|path| to.python_eggs = Some(path)),
     ),
