@@ -274,3 +274,13 @@ fn scripts_with_both_groups_fixed_are_loaded_before_any_request() {
     assert_eq!(instance.get("/fixed").text(), "execution 1");
     assert_eq!(instance.get("/open").text(), "default application");
 }
+
+/// Groups of daemon processes do not make them wait for their first request.
+#[test]
+fn scripts_are_loaded_before_any_request_beside_daemon_processes() {
+    let instance = Instance::new(
+        "WSGISocketPrefix \"SITE/wsgi\"\nWSGIDaemonProcess g threads=1\n\
+         WSGIScriptAlias /fixed \"SITE/apps/module.wsgi\" process-group=%{GLOBAL} application-group=%{GLOBAL}",
+    );
+    instance.logs("apps/module.wsgi' into main interpreter in embedded mode.");
+}

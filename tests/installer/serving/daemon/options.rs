@@ -64,6 +64,56 @@ fn an_option_shows_in_the_process() {
     }
 }
 
+/// That of the whole server is for its own processes.
+#[test]
+fn the_folder_for_eggs_is_an_option_of_the_group() {
+    let directives = group("", "WSGIPythonEggs SITE/kept/eggs");
+    let instance = Instance::new(&directives);
+    assert_eq!(instance.ask("__import__('os').environ.get('PYTHON_EGG_CACHE')"), "None");
+}
+
+#[test]
+fn the_log_says_where_a_script_is_loaded() {
+    let instance = Instance::new(&group(
+        "",
+        "WSGIScriptAlias /sub \"SITE/apps/names.wsgi\"
+        <Location /sub>\nWSGIApplicationGroup sub\n</Location>",
+    ));
+    instance.ask("1");
+    instance.get("/sub").expect(200);
+    for (script, interpreter) in [("ask", "main interpreter"), ("names", "sub-interpreter 'sub'")] {
+        let script = instance.site.path(&format!("apps/{script}.wsgi"));
+        let script = script.display();
+        instance.logs(&format!(
+            "Loading WSGI script '{script}' into {interpreter} of daemon process 'g'."
+        ));
+    }
+    instance.logs("Creating sub-interpreter 'sub' in daemon process 'g'.");
+}
+
+/// Sockets let nobody else through; should one do, its process does not.
+#[test]
+fn other_accounts_are_refused() {
+    if !is_root("somebody else who connects") {
+        return;
+    }
+    let instance = serving("");
+    instance.ask("1");
+    let socket = instance.site.path(&super::sockets(&instance)[0]);
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let code = format!(
+        "import socket\nwire = socket.socket(socket.AF_UNIX)\nwire.connect({socket:?})\n\
+         print(wire.recv(1))\n"
+    );
+    let python = python().home.join(format!("bin/python{}", python().version));
+    let mut asks = crate::real::command(python);
+    let asks = std::os::unix::process::CommandExt::uid(&mut asks, super::uid_of("daemon"));
+    let output = asks.arg("-c").arg(code).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "b''\n", "{output:?}");
+    instance.logs("connection to daemon process 'g' refused");
+    assert_eq!(instance.ask("6 * 7"), "42");
+}
+
 /// What code may call in `an_option_shows_in_the_process`.
 const HELPERS: &str = r#"
 import ctypes, os, resource, socket

@@ -143,3 +143,17 @@ fn handlers_of_the_application_are_not_set() {
     signal(old, Signal::TERM);
     successor(&instance, old);
 }
+
+/// The application hears of the end; Python itself does not end.
+#[test]
+fn exit_functions_do_not_run_where_interpreters_are_left() {
+    let directives = "SetEnv KEPT \"SITE/kept\"\nWSGIDestroyInterpreter Off\n\
+                      WSGIScriptAlias /ending \"SITE/apps/ending.wsgi\"";
+    let instance = Instance::new(&group("", directives));
+    instance.get("/ending").expect(200);
+    let old = pid(&instance);
+    signal(old, Signal::TERM);
+    gone(&instance, old);
+    let notes = instance.site.read("kept/notes");
+    assert_eq!(notes, "process_stopping in main 'shutdown_signal'\n");
+}
