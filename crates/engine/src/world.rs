@@ -244,7 +244,10 @@ pub fn stop(destroy: bool) {
 #[must_use]
 pub fn give_back() -> bool {
     let Some(main) = end_others() else { return false };
-    current::log(level::INFO, format!("Terminating Python runtime in {}.", main.process).as_bytes());
+    current::log(
+        level::INFO,
+        format!("Terminating Python runtime in {}.", main.process).as_bytes(),
+    );
     if end_threads(&main) {
         cpython::give_back();
         return true;

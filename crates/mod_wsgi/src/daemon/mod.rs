@@ -5,6 +5,7 @@ mod answer;
 mod board;
 mod body;
 mod client;
+mod gate;
 mod owner;
 mod place;
 mod reader;

@@ -20,6 +20,8 @@ pub(crate) struct Process {
     pub(crate) is_ready: bool,
     /// Whether its end was asked for.
     pub(crate) is_ending: bool,
+    /// Whether that was by SIGTERM: a second one would disturb a service in its end.
+    pub(crate) is_terminated: bool,
     /// When it is ended by force.
     pub(crate) force: Option<Instant>,
 }
@@ -36,6 +38,7 @@ impl Process {
             begin: Instant::now(),
             is_ready: false,
             is_ending: false,
+            is_terminated: false,
             force: None,
         })
     }

@@ -19,6 +19,7 @@ use wsgi::options::daemon::{
 use super::account::{self, Account};
 use super::board::{Board, State};
 use super::client::Idle;
+use super::gate::Gate;
 use super::owner::Owner;
 use super::place::Place;
 use super::sockets::{self, Names};
@@ -74,7 +75,7 @@ pub(crate) fn start(main: Server, config: &GlobalConfig, pool: Pool) {
         }
     }
     let groups: &'static Vec<Group> = Box::leak(Box::new(groups));
-    let teams = teams_of(main, config, &declared, groups, listeners);
+    let teams = teams_of(main, config, &declared, groups, listeners, &names);
     GROUPS.store(std::ptr::from_ref(groups).cast_mut(), Ordering::Release);
     let sockets = groups.iter().flat_map(|group| group.sockets.iter().cloned()).collect();
     let start = Start { main, rotates: names.generation.is_some(), teams, sockets };
@@ -130,6 +131,7 @@ fn teams_of(
     all: &[&Declared],
     groups: &'static [Group],
     listeners: Vec<Vec<OwnedFd>>,
+    names: &Names,
 ) -> Vec<Team> {
     let mut teams = Vec::new();
     for (group, listeners) in groups.iter().zip(listeners) {
@@ -145,11 +147,14 @@ fn teams_of(
                     warn_of_preload(&program.launch, declared.server);
                 }
                 let count = listeners.len() + usize::from(has_zygote);
+                let name = &group.options.name;
+                let is_service = group.options.threads == 0;
                 teams.push(Team {
                     group,
                     server: declared.server,
                     program,
                     places: (0..count).map(|_| Place::default()).collect(),
+                    gate: is_service.then(|| Gate::new(names.gate(name))),
                     listeners,
                 });
             }
@@ -521,9 +526,12 @@ impl Drop for Running {
         let order = if is_hard { END } else { OUTDATE };
         let _gone = rustix::io::write(&self.orders, &[order]);
         self.wait(if is_hard { LONGEST_END } else { LONGEST_FORK });
-        if is_hard && self.start.rotates {
-            for socket in &self.start.sockets {
-                let _gone = std::fs::remove_file(socket);
+        if is_hard {
+            let gates = self.start.teams.iter().filter_map(|team| team.gate.as_ref());
+            let gates = gates.map(Gate::path);
+            let sockets = self.start.sockets.iter().map(PathBuf::as_path);
+            for file in gates.chain(sockets.filter(|_| self.start.rotates)) {
+                let _gone = std::fs::remove_file(file);
             }
         }
         self.start.teams.clear();

@@ -1,6 +1,7 @@
 //! The sockets that daemon processes listen on: made by httpd's parent, so that a
 //! process can die and be replaced while requests wait.
 
+use std::fs::FileType;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, chown};
@@ -37,6 +38,18 @@ impl Names {
             further => format!(".{}", further + 1),
         };
         PathBuf::from(format!("{prefix}.{pid}.{age}.{group}{number}.sock"))
+    }
+
+    /// The file that supervisors lock which start the processes of a service: the same
+    /// for all generations, so it is named after the group itself.
+    pub(crate) fn gate(&self, group: &str) -> PathBuf {
+        let (prefix, pid) = (&self.prefix, std::process::id());
+        let plain = |byte: u8| byte.is_ascii_alphanumeric();
+        let name: String = group
+            .bytes()
+            .map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02x}") })
+            .collect();
+        PathBuf::from(format!("{prefix}.{pid}.{name}.lock"))
     }
 }
 
@@ -116,11 +129,12 @@ pub(crate) fn sweep(prefix: &str) {
         let pid = file_name
             .to_str()
             .and_then(|text| text.strip_prefix(name.to_str()?)?.strip_prefix('.'))
-            .filter(|rest| rest.ends_with(".sock"))
+            .filter(|rest| rest.ends_with(".sock") || rest.ends_with(".lock"))
             .and_then(|rest| rest.split('.').next()?.parse().ok())
             .and_then(rustix::process::Pid::from_raw);
         let is_gone = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
-        if file.file_type().is_ok_and(|kind| kind.is_socket()) && pid.is_some_and(is_gone) {
+        let is_ours = |kind: FileType| kind.is_socket() || kind.is_file();
+        if file.file_type().is_ok_and(is_ours) && pid.is_some_and(is_gone) {
             let _gone = std::fs::remove_file(file.path());
         }
     }

@@ -149,7 +149,7 @@ impl Supervisor {
         self.mode = Mode::Outdated;
         // A service has no two processes at a time, and the next one starts now.
         for team in self.teams.iter_mut().filter(|team| team.group.options.threads == 0) {
-            team.signal(Signal::TERM);
+            team.end_service();
         }
         // SAFETY: this process has one thread. It ends in the parent of the two without
         // running what httpd would run at an exit.

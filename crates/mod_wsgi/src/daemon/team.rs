@@ -13,6 +13,7 @@ use wsgi::launch::{Notice, Order, Reason};
 
 use super::Group;
 use super::board::{Slot, State};
+use super::gate::Gate;
 use super::place::{Ordered, Place, Process, Role};
 use super::spawn::Program;
 use super::supervisor::Mode;
@@ -26,6 +27,8 @@ pub(crate) struct Team {
     pub(crate) listeners: Vec<OwnedFd>,
     /// One for each of those, and one behind them for the zygote, if there is one.
     pub(crate) places: Vec<Place>,
+    /// For a service: it starts where none of an older generation runs.
+    pub(crate) gate: Option<Gate>,
 }
 
 impl Team {
@@ -49,15 +52,31 @@ impl Team {
             let signal = if zygote == Some(number) { Signal::KILL } else { signal };
             for process in place.processes_mut() {
                 process.is_ending = true;
-                process.signal(signal);
+                let is_again = process.is_terminated;
+                process.is_terminated = true;
+                if signal != Signal::TERM || !is_again {
+                    process.signal(signal);
+                }
             }
+        }
+    }
+
+    /// Ends a service, for which another supervisor starts the next process.
+    pub(crate) fn end_service(&mut self) {
+        self.signal(Signal::TERM);
+        let limit = self.group.options.shutdown_timeout;
+        let force = (!limit.is_zero()).then(|| Instant::now() + limit + MARGIN);
+        for process in self.places.iter_mut().flat_map(Place::processes_mut) {
+            process.force = force;
         }
     }
 
     /// Starts a process in each place.
     pub(crate) fn start_all(&mut self) {
         for place in 0..self.places.len() {
-            self.start(place, Role::Current);
+            if self.may_start(place, Mode::Serving) {
+                self.start(place, Role::Current);
+            }
         }
     }
 
@@ -119,15 +138,29 @@ impl Team {
             }
         }
         self.look_at_orders();
+        if let Some(gate) = &mut self.gate
+            && mode != Mode::Serving
+            && self.places.iter().all(|place| place.processes().next().is_none())
+        {
+            gate.leave();
+        }
         if mode == Mode::Serving {
             self.roll();
         }
     }
 
     /// A service has no two processes at a time.
-    fn may_start(&self, place: usize, mode: Mode) -> bool {
-        let is_service = self.group.options.threads == 0;
-        !is_service || self.places[place].former.is_empty() && mode == Mode::Serving
+    fn may_start(&mut self, number: usize, mode: Mode) -> bool {
+        let Some(gate) = &mut self.gate else { return true };
+        let place = &mut self.places[number];
+        if mode != Mode::Serving || !place.former.is_empty() {
+            return false;
+        }
+        let may = gate.pass();
+        if !may {
+            place.retry = Some(Instant::now() + PAUSE_AT_GATE);
+        }
+        may
     }
 
     /// Starts the next process that is wanted, one at a time for the whole group.
@@ -439,6 +472,8 @@ fn wait_for(pid: i32, process: Option<&Process>) -> Option<i32> {
 /// After the first failed start; doubled after each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const FIRST_PAUSE_OF_SERVICE: Duration = Duration::from_secs(1);
+/// Before it is asked again whether the service of an older generation has ended.
+const PAUSE_AT_GATE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// One that has lived so long has not failed.
 const LONG_LIFE: Duration = Duration::from_secs(10);

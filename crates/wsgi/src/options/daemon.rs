@@ -447,13 +447,9 @@ const OPTIONS: [(&str, &str, &str, &str, Setter); 45] = [
         "Folders for `sys.path`, separated by colons.",
         |to, value| value.filled().map(|path| to.python_path = Some(path)),
     ),
-    (
-        "python-eggs",
-        "python eggs directory",
-        "none",
-        "Sets `PYTHON_EGG_CACHE`.",
-        |to, value| value.filled().map(|path| to.python_eggs = Some(path)),
-    ),
+    ("python-eggs", "python eggs directory", "none", "Sets `PYTHON_EGG_CACHE`.", |to, value| {
+        value.filled().map(|path| to.python_eggs = Some(path))
+    }),
     (
         "switch-interval",
         "switch interval",

@@ -188,6 +188,28 @@ fn a_service_starts_anew_with_its_server() {
     assert_eq!(all_of(&instance, "service:s", 1).first(), Some(&new));
 }
 
+/// The next one starts when the old one has ended, or was ended by force.
+#[test]
+fn a_service_is_alone_at_a_restart() {
+    let patient = "try:\n    while True:\n        time.sleep(0.1)\nfinally:\n    \
+                   time.sleep(1.5)\n    note(f'at{os.getpid()}', time.monotonic())\n";
+    let deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True:\n    \
+                time.sleep(0.02)\n    note(f'at{os.getpid()}', time.monotonic())\n";
+    for script in [patient, deaf] {
+        let instance = service("threads=0 shutdown-timeout=2", script);
+        let old = nth(&instance, 1);
+        std::thread::sleep(Duration::from_millis(500));
+        instance.signal(Signal::USR1);
+        nth(&instance, 2);
+        assert!(is_gone(old), "{script}");
+        let last = |file: &str| -> f64 {
+            instance.site.read(file).lines().last().unwrap().parse().unwrap()
+        };
+        let (over, start) = (last(&format!("kept/at{old}")), last("kept/starts"));
+        assert!(over < start && start < over + 3.0, "{over} {start}\n{script}");
+    }
+}
+
 /// The original starts it again each second, for ever.
 #[test]
 fn a_service_that_does_not_last_starts_less_and_less_often() {
