@@ -1,13 +1,14 @@
 //! The connection with the supervisor: a packet each way for each message.
 
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recv, recvmsg, send,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recv, recvmsg, send, sendmsg,
 };
 use wsgi::launch::{Notice, Order};
 
@@ -34,6 +35,19 @@ pub(crate) fn tell(notice: &Notice) -> bool {
         }
     }
     false
+}
+
+/// Says something to the supervisor, with a descriptor beside it. If that cannot be
+/// sent at once, it is not.
+pub(crate) fn tell_beside(notice: &Notice, descriptor: BorrowedFd<'_>) -> bool {
+    let Some(control) = CONTROL.get() else { return false };
+    let Ok(packet) = serde_json::to_vec(notice) else { return false };
+    let descriptors = [descriptor];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut beside = SendAncillaryBuffer::new(&mut space);
+    beside.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    sendmsg(control, &[IoSlice::new(&packet)], &mut beside, flags).is_ok()
 }
 
 fn wait(control: &OwnedFd) {
@@ -77,11 +91,28 @@ pub(crate) fn receive(control: BorrowedFd<'_>) -> io::Result<Option<Order>> {
 /// Where what came is no order.
 pub(crate) fn wait_for_order(control: BorrowedFd<'_>) -> io::Result<Option<(Order, Vec<OwnedFd>)>> {
     let mut packet = [0; 1024];
+    let (count, descriptors) = receive_beside(control, &mut packet, RecvFlags::CMSG_CLOEXEC)?;
+    if count == 0 {
+        return Ok(None);
+    }
+    let order = serde_json::from_slice(packet.get(..count).unwrap_or_default())?;
+    Ok(Some((order, descriptors)))
+}
+
+/// Receives a packet, and up to two descriptors beside it.
+///
+/// # Errors
+/// Of the system.
+pub(crate) fn receive_beside(
+    socket: BorrowedFd<'_>,
+    packet: &mut [u8],
+    flags: RecvFlags,
+) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut beside = RecvAncillaryBuffer::new(&mut space);
     let count = loop {
-        let mut place = [IoSliceMut::new(&mut packet)];
-        match recvmsg(control, &mut place, &mut beside, RecvFlags::CMSG_CLOEXEC) {
+        let mut place = [IoSliceMut::new(packet)];
+        match recvmsg(socket, &mut place, &mut beside, flags) {
             Err(rustix::io::Errno::INTR) => {}
             received => break received?.bytes,
         }
@@ -92,11 +123,7 @@ pub(crate) fn wait_for_order(control: BorrowedFd<'_>) -> io::Result<Option<(Orde
             descriptors.extend(files);
         }
     }
-    if count == 0 {
-        return Ok(None);
-    }
-    let order = serde_json::from_slice(packet.get(..count).unwrap_or_default())?;
-    Ok(Some((order, descriptors)))
+    Ok((count, descriptors))
 }
 
 /// Tries to send a message, each after a tenth of a second at most.

@@ -10,10 +10,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use door::{
     Exchange as Raw, GONE, Host, List, LogLevel, Pair, Scoreboard, ShowProcess, Sink, Text, VERSION,
 };
+use wsgi::scoreboard::bytes_of;
 use wsgi::wire::{self, HEADER, Header, Kind, LAST, put_frame, put_frame_with};
 
 use crate::connection::Connection;
 use crate::control;
+use crate::scoreboard;
 use crate::state::Activity;
 
 /// The functions that the engine is given.
@@ -303,13 +305,58 @@ unsafe extern "C" fn is_https(_raw: Raw) -> bool {
 /// As above.
 unsafe extern "C" fn ssl_variable(_raw: Raw, _name: Text<'_>, _sink: Sink<'_>) {}
 
-/// The scoreboard lies in httpd's memory, which a daemon process has no part in.
+/// The scoreboard lies in httpd's memory: the supervisor tells of it.
 unsafe extern "C" fn scoreboard(
-    _into: &mut Scoreboard,
-    _context: *mut c_void,
-    _show: ShowProcess,
+    into: &mut Scoreboard,
+    context: *mut c_void,
+    show: ShowProcess,
 ) -> bool {
-    false
+    let Some(board) = scoreboard::ask() else { return false };
+    *into = Scoreboard {
+        server_limit: board.server_limit,
+        thread_limit: board.thread_limit,
+        running_generation: board.running_generation,
+        restart_time: board.restart_time,
+    };
+    for process in &board.processes {
+        let texts: Vec<[Vec<u8>; 3]> = process
+            .workers
+            .iter()
+            .map(|worker| worker.texts.each_ref().map(|text| bytes_of(text)))
+            .collect();
+        let workers = process.workers.iter().zip(&texts);
+        let workers: Vec<door::Worker<'_>> =
+            workers.map(|(worker, texts)| worker_of(worker, texts)).collect();
+        let process = door::Process {
+            number: process.number,
+            pid: process.pid,
+            generation: process.generation,
+            quiescing: process.quiescing,
+            workers: List::new(&workers),
+        };
+        // SAFETY: the engine's own function and context.
+        unsafe { show(context, &process) };
+    }
+    true
+}
+
+fn worker_of<'a>(
+    worker: &wsgi::scoreboard::Worker,
+    [client, request, vhost]: &'a [Vec<u8>; 3],
+) -> door::Worker<'a> {
+    door::Worker {
+        number: worker.number,
+        generation: worker.generation,
+        status: worker.status,
+        access_count: worker.access_count,
+        bytes_served: worker.bytes_served,
+        start_time: worker.start_time,
+        stop_time: worker.stop_time,
+        last_used: worker.last_used,
+        client: Text::new(client),
+        request: Text::new(request),
+        vhost: Text::new(vhost),
+    }
 }
 
 /// Bytes of one frame: what its length can say, and more than ever needed.

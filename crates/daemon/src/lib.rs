@@ -13,6 +13,7 @@ mod fork;
 mod launch;
 mod lock;
 mod program;
+mod scoreboard;
 mod service;
 mod signals;
 mod state;

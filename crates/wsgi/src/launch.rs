@@ -96,6 +96,9 @@ pub enum Notice {
     /// A zygote has forked the process for that place, with that pid; none if it
     /// cannot, and the log has said why.
     Forked(usize, Option<i32>),
+    /// It wants the [`Scoreboard`](crate::scoreboard::Scoreboard), as a file that is
+    /// sent to the socket which comes beside this.
+    Scoreboard,
 }
 
 /// Why a process ends; its name is the `shutdown_reason` of the reference (2.3).

@@ -19,4 +19,5 @@ pub mod launch;
 pub mod options;
 pub mod proxy;
 pub mod reload;
+pub mod scoreboard;
 pub mod wire;

@@ -4,10 +4,11 @@ use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use super::structs::{
     ap_conf_vector_t, ap_directive_t, ap_filter_t, ap_input_mode_t, ap_regex_t, ap_regmatch_t,
-    apr_array_header_t, apr_bucket, apr_bucket_alloc_t, apr_bucket_brigade, apr_bucket_type_t,
-    apr_file_t, apr_finfo_t, apr_off_t, apr_os_file_t, apr_os_sock_t, apr_pool_t, apr_proc_t,
-    apr_read_type_e, apr_size_t, apr_socket_t, apr_status_t, apr_table_t, cmd_parms, conn_rec,
-    global_score, process_score, request_rec, server_rec, unixd_config_rec, worker_score,
+    ap_scoreboard_e, apr_array_header_t, apr_bucket, apr_bucket_alloc_t, apr_bucket_brigade,
+    apr_bucket_type_t, apr_file_t, apr_finfo_t, apr_off_t, apr_os_file_t, apr_os_sock_t,
+    apr_pool_t, apr_proc_t, apr_read_type_e, apr_size_t, apr_socket_t, apr_status_t, apr_table_t,
+    cmd_parms, conn_rec, global_score, process_score, request_rec, server_rec, unixd_config_rec,
+    worker_score,
 };
 
 /// Declares functions, and the same as text for the C compiler.
@@ -80,6 +81,7 @@ functions! {
     fn ap_file_walk(r: *mut request_rec) -> c_int;
     fn ap_hook_child_init(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut server_rec)>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_pre_config(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
+    fn ap_hook_pre_mpm(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, ap_scoreboard_e) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_post_config(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t, *mut server_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn apr_proc_other_child_register(proc: *mut apr_proc_t, maintenance: Option<unsafe extern "C" fn(c_int, *mut c_void, c_int)>, data: *mut c_void, write_fd: *mut apr_file_t, p: *mut apr_pool_t);
     fn apr_proc_other_child_unregister(data: *mut c_void);

@@ -73,6 +73,8 @@ pub type apr_os_file_t = c_int;
 pub type apr_read_type_e = c_uint;
 #[allow(non_camel_case_types, missing_docs, reason = "httpd's")]
 pub type ap_input_mode_t = c_uint;
+#[allow(non_camel_case_types, missing_docs, reason = "httpd's")]
+pub type ap_scoreboard_e = c_uint;
 
 structs! {
     /// `http_config.h`: what a module shows to httpd.
@@ -486,6 +488,7 @@ constants! {
     RSRC_CONF: c_int = 128;
     GLOBAL_ONLY: c_uint = 95;
     APR_HOOK_MIDDLE: c_int = 10;
+    APR_HOOK_LAST: c_int = 20;
     OK: c_int = 0;
     DECLINED: c_int = -1;
     DONE: c_int = -2;

@@ -10,6 +10,7 @@ mod owner;
 mod place;
 mod reader;
 mod relay;
+mod scoreboard;
 mod setup;
 mod sockets;
 mod spawn;

@@ -1,5 +1,7 @@
 //! The processes of one group: each has a place, in which another one follows it.
 
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -7,16 +9,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use httpd::{Level, Server};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use rustix::process::Signal;
 use wsgi::launch::{Notice, Order, Reason};
 
-use super::Group;
 use super::board::{Slot, State};
 use super::gate::Gate;
 use super::place::{Ordered, Place, Process, Role};
 use super::spawn::Program;
 use super::supervisor::Mode;
+use super::{Group, scoreboard};
 
 /// The processes of one group.
 pub(crate) struct Team {
@@ -262,8 +264,8 @@ impl Team {
     pub(crate) fn look_at(&mut self, pid: i32, mode: Mode) {
         // Whether it has ended is asked first: then all that it said is there.
         let status = wait_for(pid, self.processes().find(|process| process.pid == pid));
-        while let Some(notice) = self.notice_of(pid) {
-            self.take_notice(pid, notice, mode);
+        while let Some((notice, beside)) = self.notice_of(pid) {
+            self.take_notice(pid, notice, beside, mode);
         }
         if let Some(status) = status {
             self.has_died(pid, status, mode);
@@ -287,21 +289,30 @@ impl Team {
             .find_map(|(number, place)| Some((number, place.role_of(pid)?)))
     }
 
-    fn notice_of(&self, pid: i32) -> Option<Notice> {
+    /// What a process says, and what it sends beside that.
+    fn notice_of(&self, pid: i32) -> Option<(Notice, Option<OwnedFd>)> {
         let process = self.processes().find(|process| process.pid == pid)?;
         let mut packet = vec![0; LONGEST_PACKET];
         loop {
-            let received =
-                recv(&process.control, &mut packet, RecvFlags::DONTWAIT | RecvFlags::TRUNC);
-            let (_, length) = received.ok().filter(|(_, length)| *length > 0)?;
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut beside = RecvAncillaryBuffer::new(&mut space);
+            let mut place = [IoSliceMut::new(&mut packet)];
+            let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+            let received = recvmsg(&process.control, &mut place, &mut beside, flags);
+            let length = received.ok().map(|received| received.bytes).filter(|it| *it > 0)?;
+            let mut descriptors = beside.drain().filter_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+                _ => None,
+            });
+            let descriptor = descriptors.next();
             // What is none is not worth more than that.
-            if let Ok(notice) = serde_json::from_slice(&packet[..length.min(LONGEST_PACKET)]) {
-                return Some(notice);
+            if let Ok(notice) = serde_json::from_slice(&packet[..length]) {
+                return Some((notice, descriptor));
             }
         }
     }
 
-    fn take_notice(&mut self, pid: i32, notice: Notice, mode: Mode) {
+    fn take_notice(&mut self, pid: i32, notice: Notice, beside: Option<OwnedFd>, mode: Mode) {
         let Some((number, role)) = self.place_of(pid) else { return };
         match notice {
             Notice::Log(level, text) => {
@@ -326,6 +337,12 @@ impl Team {
                     self.set_starting(number);
                 }
                 self.keep(mode);
+            }
+            Notice::Scoreboard => {
+                if let Some(asker) = beside.filter(|_| self.group.options.server_metrics) {
+                    // Whoever asks does not wait for long.
+                    let _unheard = scoreboard::tell(&asker);
+                }
             }
             Notice::Forked(place, forked) => self.has_forked(pid, place, forked),
             Notice::Replace(_) | Notice::Ending(_) => {}

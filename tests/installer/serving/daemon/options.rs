@@ -91,6 +91,39 @@ fn the_log_says_where_a_script_is_loaded() {
     instance.logs("Creating sub-interpreter 'sub' in daemon process 'g'.");
 }
 
+/// The original's processes are copies of httpd's, and see it in their own memory.
+#[test]
+fn the_server_is_told_about_where_that_is_allowed() {
+    let directives = "WSGIServerMetrics On\nExtendedStatus On\n\
+                      WSGIDaemonProcess other\nWSGIScriptAlias /other \"SITE/apps/ask.wsgi\" \
+                      process-group=other application-group=%{GLOBAL}";
+    for options in ["server-metrics=On", "server-metrics=On preload=On"] {
+        let instance = Instance::new(&group(options, directives));
+        instance.ask("1 + 1");
+        for round in 0..2 {
+            let code = "m = mod_wsgi.server_metrics()\n\
+                        workers = [(process, worker) for process in m['processes'] \
+                        for worker in process['workers'] if worker['status'] == 'W']\n\
+                        [(process, worker)] = workers\n\
+                        answer = (m['server_limit'], m['thread_limit'], m['running_generation'], \
+                        len(m['processes']), len(process['workers']), \
+                        str(process['pid']) == environ['mod_wsgi.server_pid'], \
+                        process['quiescing'], worker['request'], worker['client'], \
+                        0 < worker['start_time'] <= m['current_time'])\n";
+            let expected =
+                format!("(1, 8, {round}, 1, 8, True, False, 'POST / HTTP/1.1', '127.0.0.1', True)");
+            assert_eq!(instance.ask(code), expected, "{options}");
+            assert_eq!(instance.ask_at("/other", "mod_wsgi.server_metrics()"), "None");
+            // The supervisor of the next generation has it, too.
+            let old = members(&instance, "g");
+            instance.signal(rustix::process::Signal::USR1);
+            wait("the end of the old ones", &instance, || {
+                members(&instance, "g").is_disjoint(&old) && members(&instance, "g").len() == 1
+            });
+        }
+    }
+}
+
 /// Sockets let nobody else through; should one do, its process does not.
 #[test]
 fn other_accounts_are_refused() {
