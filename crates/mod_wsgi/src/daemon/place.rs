@@ -2,7 +2,7 @@
 //! another.
 
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -86,7 +86,8 @@ pub(crate) struct Ordered {
     pub(crate) control: OwnedFd,
     /// The pid of the zygote.
     pub(crate) zygote: i32,
-    pub(crate) begin: Instant,
+    /// When the zygote has to have done it.
+    pub(crate) deadline: Instant,
 }
 
 /// Which one of a place.
@@ -95,13 +96,6 @@ pub(crate) enum Role {
     Current,
     Next,
     Former,
-}
-
-impl Ordered {
-    /// When the zygote has to have done it.
-    pub(crate) fn deadline(&self) -> Instant {
-        self.begin + LONGEST_FORK
-    }
 }
 
 impl Place {
@@ -145,7 +139,3 @@ impl Place {
         }
     }
 }
-
-/// How long a zygote has to fork a process, what the application does before and after
-/// it included.
-const LONGEST_FORK: Duration = Duration::from_secs(30);

@@ -15,7 +15,7 @@ use wsgi::launch::{Notice, Order, Reason};
 
 use super::board::{Slot, State};
 use super::gate::Gate;
-use super::place::{Ordered, Place, Process, Role};
+use super::place::{Place, Process, Role};
 use super::spawn::Program;
 use super::supervisor::Mode;
 use super::{Group, scoreboard};
@@ -93,13 +93,13 @@ impl Team {
                     .filter(|process| !process.is_ready)
                     .filter_map(|process| startup.map(|limit| process.begin + limit));
                 let forced = place.processes().filter_map(|process| process.force);
-                let ordered = place.ordered.as_ref().map(Ordered::deadline);
+                let ordered = place.ordered.as_ref().map(|ordered| ordered.deadline);
                 ready.chain(forced).chain(place.retry).chain(ordered)
             })
             .min()
     }
 
-    fn startup_timeout(&self) -> Option<Duration> {
+    pub(super) fn startup_timeout(&self) -> Option<Duration> {
         Some(self.group.options.startup_timeout).filter(|limit| !limit.is_zero())
     }
 

@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use httpd::{Level, log_to};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -35,10 +35,12 @@ impl Team {
             }
             return;
         };
-        let (pid, begin) = (zygote.pid, Instant::now());
+        let zygote_pid = zygote.pid;
+        let deadline = Instant::now() + self.startup_timeout().unwrap_or(LONGEST_FORK);
         match send(&zygote.control, number, &self.listeners[number]) {
             Ok(control) => {
-                self.places[number].ordered = Some(Ordered { role, control, zygote: pid, begin });
+                let ordered = Ordered { role, control, zygote: zygote_pid, deadline };
+                self.places[number].ordered = Some(ordered);
             }
             // It is gone, which is about to be noticed.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -61,7 +63,9 @@ impl Team {
             .and_then(|process| {
                 // Asked of one that lives afterwards: the pid is that of nobody else.
                 let is_ours = self.program.is_of_account(process.pid) && !process.has_ended();
-                is_ours.then_some(process).ok_or_else(|| io::Error::other("it is gone"))
+                is_ours
+                    .then_some(process)
+                    .ok_or_else(|| io::Error::other("it is gone or somebody else's"))
             });
         match process {
             Ok(process) => self.has_started(number, role, Process { started, ..process }),
@@ -81,7 +85,7 @@ impl Team {
         let Some(number) = self.zygote() else { return };
         let now = Instant::now();
         let mut orders = self.places.iter().filter_map(|place| place.ordered.as_ref());
-        let late = orders.find(|ordered| now >= ordered.deadline()).map(|ordered| ordered.zygote);
+        let late = orders.find(|ordered| now >= ordered.deadline).map(|ordered| ordered.zygote);
         let name = &self.group.options.name;
         for zygote in self.places[number].processes_mut() {
             if Some(zygote.pid) == late && !zygote.is_ending {
@@ -166,3 +170,7 @@ fn ended_child() -> Option<i32> {
     };
     (found == 0 && pid > 0).then_some(pid)
 }
+
+/// How long a zygote has to fork a process, and the application for what it does before
+/// and after that, if no `startup-timeout` is given.
+const LONGEST_FORK: Duration = Duration::from_secs(30);

@@ -143,12 +143,15 @@ fn a_changed_script_is_imported_once_more() {
     let (_, importer, _) = first(&instance);
     let old = all_of(&instance, "g", 3);
     let text = script(&instance.site, "changed", "# longer\n");
-    instance.site.write("apps/first.wsgi", &text);
     // Nobody is refused; whoever has seen the new one is not sent back.
-    wait("the new script", &instance, || first(&instance).0 == "changed");
+    let ask = || drop(first(&instance));
+    under_load(ask, || {
+        instance.site.write("apps/first.wsgi", &text);
+        wait("the new script", &instance, || first(&instance).0 == "changed");
+        wait("the end of the old ones", &instance, || old.iter().all(|pid| is_gone(*pid)));
+    });
     let changed = first(&instance);
     assert_eq!(changed.0, "changed");
-    wait("the end of the old ones", &instance, || old.iter().all(|pid| is_gone(*pid)));
     all_of(&instance, "g", 3);
     let zygote = zygote(&instance);
     assert!(is_gone(importer));
@@ -232,6 +235,8 @@ fn an_old_generation_goes_on_forking() {
 fn a_zygote_that_was_killed_is_followed_by_another_one() {
     let instance = preloading("", "");
     let (_, importer, server) = first(&instance);
+    // It may serve before the zygote has told of it.
+    instance.logs(&format!("(pid={server})"));
     signal(importer, Signal::KILL);
     wait("another import", &instance, || importers(&instance).len() == 2);
     let second = zygote(&instance);
@@ -250,8 +255,9 @@ fn a_zygote_that_does_not_get_ready_is_given_up() {
     ];
     for (more, why) in ways {
         let stamped = format!("note('times', time.monotonic())\n{more}");
-        let instance = preloading("startup-timeout=1", &stamped);
-        wait("four tries", &instance, || importers(&instance).len() >= 4);
+        let instance = preloading("startup-timeout=2", &stamped);
+        let tries = || instance.site.read("kept/times").matches('\n').count();
+        wait("four tries", &instance, || tries() >= 4);
         let log = instance.logs(why);
         assert!(log.contains("Zygote of processes 'g' is started again"), "{log}");
         let pauses = super::pauses(&instance.site.read("kept/times"));
@@ -267,10 +273,66 @@ fn a_zygote_that_does_not_get_ready_is_given_up() {
     }
 }
 
+#[test]
+fn a_zygote_that_hangs_in_a_fork_is_given_up() {
+    // The first fork of the first one is the last.
+    let more = "
+def hang():
+    if os.path.exists(os.path.join(KEPT, 'hung')):
+        return
+    note('hung', 'yes')
+    time.sleep(3600)
+os.register_at_fork(before=hang)
+";
+    let instance = preloading("startup-timeout=3", more);
+    instance.logs("it does not fork");
+    wait("a reply", &instance, || instance.get("/first").status == 200);
+    assert_eq!(importers(&instance).len(), 2);
+    stop_crashed(instance);
+}
+
+/// What a zygote says is what the application may say in its place.
+#[test]
+fn a_pid_of_another_account_is_not_believed() {
+    if !super::is_root("a process of another account") {
+        return;
+    }
+    let more = "
+def lie():
+    import socket
+    if not os.path.exists(os.path.join(KEPT, 'lied')):
+        note('lied', 'yes')
+        httpd = open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1]
+        control = socket.socket(fileno=os.dup(3))
+        control.send(f'{{\"Forked\":[0,{httpd}]}}'.encode())
+os.register_at_fork(before=lie)
+";
+    let instance = preloading("", more);
+    let log = instance.logs("WSGI0010: Couldn't spawn process 'g'");
+    assert!(log.contains("it is gone or somebody else's"), "{log}");
+    wait("a reply", &instance, || instance.get("/first").status == 200);
+    // The one that was not believed in has ended by itself.
+    let members = all_of(&instance, "g", 1);
+    assert_eq!(members.first(), Some(&first(&instance).2));
+    assert_eq!(instance.ask("6 * 7"), "42");
+}
+
+#[test]
+fn another_supervisor_has_another_zygote() {
+    let instance = preloading("", "");
+    let (_, importer, server) = first(&instance);
+    signal(parent_of(importer).unwrap(), Signal::KILL);
+    gone(&instance, importer);
+    gone(&instance, server);
+    wait("another import", &instance, || importers(&instance).len() == 2);
+    assert_eq!(first(&instance).1, zygote(&instance));
+    stop_crashed(instance);
+}
+
 /// Old processes serve until there are new ones.
 #[test]
 fn a_change_that_hangs_leaves_the_old_ones_at_work() {
-    let instance = preloading("startup-timeout=1", "");
+    let instance = preloading("startup-timeout=3", "");
     let (_, importer, server) = first(&instance);
     let text = script(&instance.site, "hanging", "time.sleep(3600)\n");
     instance.site.write("apps/first.wsgi", &text);
