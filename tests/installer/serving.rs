@@ -1,9 +1,11 @@
 //! The module at work: applications served by the real httpd.
 //!
-//! One file below for each subject; here is the server that they share. A subject
-//! that both modes list is compiled for each of them, so every case of it runs
-//! twice: as `embedded::…` and as `daemon_mode::…`.
+//! One file below for each subject; here is the server that they share. The subjects
+//! are compiled for both modes, so every case runs twice: as `embedded::…` and as
+//! `daemon_mode::…`. What only one mode has is the subject of `embedded::children` and
+//! of `daemon`.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ use self::wire::{Reply, Wire};
 use crate::real::{command, free_port, real};
 use crate::sandbox::Outcome;
 
+mod configuration;
+mod contexts;
 pub(crate) mod daemon;
 pub(crate) mod venv;
 mod wire;
@@ -30,11 +34,15 @@ mod embedded {
     use super::{Instance, PATIENCE, Reply, Site, under_load, wire};
 
     const DAEMON: bool = false;
+    /// The process group, as applications see it and as the configuration names it.
+    const GROUP: &str = "";
+    const NAMED: &str = "%{GLOBAL}";
+    /// Why a process stops that ends with its server.
+    const REASON: &str = "";
 
     mod access;
     mod applications;
-    mod configuration;
-    mod contexts;
+    mod children;
     mod dispatch;
     mod endurance;
     mod environ;
@@ -54,25 +62,37 @@ mod embedded {
     mod users;
 }
 
-/// Applications run in a daemon process: subjects whose every case answers the same
-/// there. What is other in a daemon process is the subject of `daemon`.
+/// Applications run in a daemon process, like that child of httpd.
 #[path = "serving"]
 #[allow(clippy::duplicate_mod, reason = "the same cases, in the other mode")]
 mod daemon_mode {
-    use super::Site;
+    use super::{PATIENCE, Reply, Site, under_load, wire};
 
     const DAEMON: bool = true;
+    const GROUP: &str = "tests";
+    const NAMED: &str = GROUP;
+    const REASON: &str = "shutdown_signal";
     type Instance = super::Server<DAEMON>;
 
-    mod configuration;
-    mod contexts;
+    mod access;
+    mod applications;
+    mod dispatch;
+    mod endurance;
+    mod environ;
     mod errors;
     mod events;
     mod failures;
     mod files;
+    mod groups;
+    mod input;
+    mod loading;
     mod mapping;
+    mod metrics;
+    mod options;
     mod proxies;
     mod response;
+    mod runtime;
+    mod users;
 }
 
 /// Longer than anything takes on a machine that is busy; nothing waits so long
@@ -215,8 +235,22 @@ impl<const DAEMON: bool> Server<DAEMON> {
     }
 
     fn of(site: Site, mpm: &str, directives: &str) -> Self {
-        let directives =
-            &if DAEMON { format!("{GROUP}{directives}") } else { directives.to_owned() };
+        Self::start(site, mpm, "", directives)
+    }
+
+    /// A server whose daemon processes, where it has some, have these options.
+    fn with_options(site: Site, options: &str, directives: &str) -> Self {
+        Self::start(site, "event", options, directives)
+    }
+
+    fn start(site: Site, mpm: &str, options: &str, directives: &str) -> Self {
+        let directives = &if DAEMON {
+            format!(
+                "WSGIDaemonProcess tests {THREADS} {options}\nWSGIProcessGroup tests\n{directives}"
+            )
+        } else {
+            directives.to_owned()
+        };
         for _attempt in 0..5 {
             let port = free_port();
             site.configure(mpm, port, directives);
@@ -335,7 +369,7 @@ impl<const DAEMON: bool> Drop for Server<DAEMON> {
             eprintln!("--- error log\n{log}");
             return;
         }
-        for word in ["exit signal", "panicked"] {
+        for word in CRASHES {
             assert!(!log.contains(word), "`{word}` is in the error log:\n{log}");
         }
     }
@@ -356,6 +390,23 @@ fn listens(site: &Site, child: &mut Child, port: u16) -> bool {
         std::thread::sleep(Duration::from_millis(10));
     }
     panic!("httpd does not listen");
+}
+
+/// Processes whose parent is that one.
+fn children_of(parent: u32) -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    for item in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = item.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // It may have ended in between.
+        let stat = std::fs::read_to_string(item.path().join("stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect::<Vec<_>>());
+        if fields.is_some_and(|fields| fields.get(1) == Some(&parent.to_string().as_str())) {
+            found.insert(pid);
+        }
+    }
+    found
 }
 
 /// The prefix of the httpd that serves.
@@ -441,10 +492,11 @@ fn under_load<R>(ask: impl Fn() + Sync, work: impl FnOnce() -> R) -> R {
     meanwhile((0..4).map(|_client| || ask()).collect(), work)
 }
 
-/// What puts applications into a daemon process, one with as many threads as the
-/// child of httpd has here. Without `processes=` it is like that child for
-/// `wsgi.multiprocess`, too.
-const GROUP: &str = "WSGIDaemonProcess tests threads=8\nWSGIProcessGroup tests\n";
+/// What the log has when a process has crashed.
+const CRASHES: [&str; 5] = ["exit signal", "panicked", "(SIGSEGV)", "(SIGABRT)", "(SIGBUS)"];
+
+/// As many as the child of httpd has here.
+const THREADS: &str = "threads=8";
 
 /// What the server loads besides its MPM and the module.
 const MODULES: [&str; 19] = [

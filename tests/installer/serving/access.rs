@@ -2,7 +2,7 @@
 //! its access.
 //!
 //! `gate.wsgi` answers with an expression that the request brings along. What
-//! gates say about users is in `users.rs`.
+//! gates say about users is in `users.rs`, what they are told in `children/gates.rs`.
 
 use super::{Instance, Site};
 use crate::real::command;
@@ -157,67 +157,6 @@ fn visit(instance: &Instance, target: &str) -> u16 {
 }
 
 #[test]
-fn what_a_gate_is_told_about_a_request() {
-    let access = gate("access", "gate");
-    let more = "WSGIPassAuthorization On\nSetEnv MINE x\nSetEnvIf Host . SEEN=x";
-    let all = format!("{access}\n{}\n{more}", gate("groups", "gate"));
-    let instance = guarded(&[("/basic", &all), ("/digest", &gate("hash", "gate"))]);
-    let headers = [USER, ("Proxy-Authorization", "Basic eDp5"), ("X-Mine", "1")];
-    let ask = |gate: &str, code: &str| {
-        let code = code.replace("told", &format!("sys.asked['{gate}']['environ']"));
-        if gate == "hash" {
-            return digest(&instance, "/digest/x?q=1", "", &code).1;
-        }
-        instance.send("POST", "/basic/x?q=1", &headers, code.as_bytes()).expect(200).text()
-    };
-    for gate in ["access", "user", "groups", "hash"] {
-        let keys = ask(gate, "[key for key in sorted(told) if key[:4] not in ('HTTP', 'CONT')]");
-        assert_eq!(keys, KEYS, "{gate}");
-        let prefix = if gate == "hash" { "/digest" } else { "/basic" };
-        for (code, answer) in [
-            ("told['SCRIPT_NAME'] + told['PATH_INFO']", format!("'{prefix}/x'")),
-            ("told['QUERY_STRING']", "'q=1'".into()),
-            ("told['CONTENT_LENGTH'] == environ['CONTENT_LENGTH']", "True".into()),
-            ("told['REMOTE_ADDR']", "'127.0.0.1'".into()),
-            ("told['REMOTE_PORT'] == environ['REMOTE_PORT']", "True".into()),
-            ("told['mod_wsgi.version'] == mod_wsgi.version", "True".into()),
-            ("told['apache.version'] == environ['apache.version']", "True".into()),
-            (
-                "told['mod_wsgi.process_group'], told['mod_wsgi.application_group']",
-                "('', '')".into(),
-            ),
-            ("told['mod_ssl.is_https']()", "RuntimeError: request object has expired".into()),
-            ("told['mod_ssl.var_lookup']('x')", "RuntimeError: request object has expired".into()),
-        ] {
-            assert_eq!(ask(gate, code), answer, "{gate}: {code}");
-        }
-    }
-    let tls = "print(environ['mod_ssl.is_https'](), environ['mod_ssl.var_lookup']('SSL_PROTOCOL'), 'of TLS')";
-    instance.send("POST", "/basic", &[USER, ("X-Access", tls)], b"1").expect(200);
-    instance.logs("0 None of TLS");
-    let headers = ask("groups", "[key for key in sorted(told) if key.startswith('HTTP_')]");
-    assert_eq!(headers, "['HTTP_CONNECTION', 'HTTP_HOST', 'HTTP_X_MINE']");
-}
-
-const KEYS: &str = "['DOCUMENT_ROOT', 'PATH_INFO', 'QUERY_STRING', 'REMOTE_ADDR', 'REMOTE_PORT', \
-    'REQUEST_METHOD', 'REQUEST_URI', 'SCRIPT_NAME', 'SERVER_ADDR', 'SERVER_ADMIN', 'SERVER_NAME', \
-    'SERVER_PORT', 'SERVER_PROTOCOL', 'SERVER_SIGNATURE', 'SERVER_SOFTWARE', 'apache.version', \
-    'mod_ssl.is_https', 'mod_ssl.var_lookup', 'mod_wsgi.application_group', \
-    'mod_wsgi.process_group', 'mod_wsgi.version', 'wsgi.errors']";
-
-#[test]
-fn the_host_has_a_name_where_httpd_looks_for_one() {
-    let access = gate("access", "gate");
-    let instance = guarded(&[("/a", &access), ("/b", &format!("{access}\nHostnameLookups On"))]);
-    let asked = "asked = sys.asked['access']\nname = asked['environ'].get('REMOTE_HOST')\n";
-    let address = format!("{asked}answer = (asked['host'], name)\n");
-    assert_eq!(instance.ask_at("/a", &address), "('127.0.0.1', None)");
-    // A machine may have no name for this address.
-    let name = format!("{asked}answer = asked['host'] == (name or '127.0.0.1')\n");
-    assert_eq!(instance.ask_at("/b", &name), "True");
-}
-
-#[test]
 fn a_gate_writes_to_the_log_of_its_request() {
     let instance = guarded(&[("/a", &gate("access", "gate"))]);
     let errors = "environ['wsgi.errors'].write('a line of the gate\\n') > 0";
@@ -338,27 +277,5 @@ fn a_folder_may_have_gates_where_authconfig_is_allowed() {
         instance.site.write("htdocs/other/.htaccess", &format!("{directive} /x"));
         instance.get("/other/page.html").expect(500);
         instance.logs(&format!("{directive} not allowed here"));
-    }
-}
-
-#[test]
-fn directives_of_gates_are_checked() {
-    let site = Site::new();
-    for (directive, name) in [
-        ("WSGIAccessScript", "access script"),
-        ("WSGIAuthUserScript", "auth user script"),
-        ("WSGIAuthGroupScript", "auth group script"),
-    ] {
-        for (arguments, text) in [
-            ("", format!("Location of {name} not supplied.")),
-            (" ''", format!("Location of {name} not supplied.")),
-            (" /x bare", format!("Invalid option to WSGI {name} definition.")),
-            (" /x process-group=y", format!("Invalid option to WSGI {name} definition.")),
-            (" /x application-group=", "Invalid name for WSGI application group.".into()),
-        ] {
-            let outcome = site.check(&places(&[("/x", &format!("{directive}{arguments}"))]));
-            assert_eq!(outcome.status, 1, "{directive}{arguments}");
-            assert!(outcome.stderr.contains(&text), "{directive}{arguments}\n{}", outcome.stderr);
-        }
     }
 }

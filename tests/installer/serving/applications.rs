@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::wire::Reply;
-use super::{Instance, Site};
+use super::{Instance, REASON, Site};
 use crate::sandbox::sha256;
 use crate::serving::venv::venv;
 
@@ -115,12 +115,14 @@ fn django_serves_its_static_files() {
 #[test]
 fn numpy_works_in_the_main_interpreter() {
     // One thread alone: it serves both interpreters in turn.
-    let instance = with_frameworks(
-        "event",
-        "WSGIScriptAlias /sub \"SITE/apps/ask.wsgi\" application-group=sub\n\
-         WSGIScriptAlias /numpy \"SITE/apps/counted.wsgi\" application-group=%{GLOBAL}\n\
+    let directives = format!(
+        "WSGIPythonHome \"{}\"\n\
+         WSGIScriptAlias /sub \"SITE/apps/ask.wsgi\" application-group=sub\n\
+         WSGIScriptAlias /numpy \"SITE/apps/counted.wsgi\" application-group=%{{GLOBAL}}\n\
          ThreadsPerChild 1\nMaxRequestWorkers 1",
+        venv().home.display()
     );
+    let instance = Instance::with_options(Site::new(), "threads=1", &directives);
     let sub = || instance.ask_at("/sub", "__import__('threading').get_ident()");
     let thread = sub();
     assert_eq!(instance.get("/numpy/thread").expect(200).text(), thread, "not the same thread");
@@ -158,7 +160,7 @@ fn a_path_file_may_bring_in_the_packages_of_an_environment() {
     let packages = venv().packages.display();
     site.write("path/packages.pth", &format!("{packages}\nimport sys; sys.told = 'by the file'\n"));
     let directives = "WSGIScriptAlias / \"SITE/apps/ask.wsgi\"\nWSGIPythonPath \"SITE/path\"";
-    let instance = Instance::of(site, "event", directives);
+    let instance = Instance::with_options(site, "python-path=SITE/path", directives);
     assert_eq!(instance.ask("sys.told"), "'by the file'");
     assert_eq!(
         instance.ask("__import__('flask').__file__"),
@@ -190,7 +192,8 @@ fn every_mpm_serves_the_same() {
         instance.get("/ending").expect(200);
         instance.stop();
         let notes = instance.site.read("kept/notes");
-        assert_eq!(notes, "process_stopping in flask ''\natexit in flask\n", "{mpm}");
+        let expected = format!("process_stopping in flask '{REASON}'\natexit in flask\n");
+        assert_eq!(notes, expected, "{mpm}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where each directive may stand, and the words for what it may not say.
 
-use super::{Instance, Site};
+use super::Site;
 
 /// Allowed in every part of the configuration.
 const EVERYWHERE: [&str; 23] = [
@@ -243,50 +243,4 @@ fn mistakes_in_scripts_and_groups_are_told() {
         ("WSGIProcessGroup", "WSGIProcessGroup takes one argument"),
         ("WSGIUnknownDirective On", "Invalid command 'WSGIUnknownDirective'"),
     ]);
-}
-
-/// The manual promises more of them; that they are refused is the safe side.
-#[test]
-fn a_folder_may_have_directives_of_its_own() {
-    let allowed = [
-        "WSGICallableObject other",
-        "WSGIPassAuthorization On",
-        "WSGIScriptReloading Off",
-        "WSGIChunkedRequest On",
-        "WSGIMapHEADToGET On",
-        "WSGIErrorOverride On",
-        "WSGIEnableSendfile On",
-        "WSGIIgnoreActivity On",
-        "WSGITrustedProxyHeaders X-Forwarded-For",
-        "WSGITrustedProxies 10.0.0.1",
-    ];
-    let refused = [
-        "WSGIApplicationGroup x",
-        "WSGIProcessGroup x",
-        "WSGIRestrictProcess x",
-        "WSGIDispatchScript /x",
-        "WSGIHandlerScript x /x",
-        "WSGIPassApacheRequest On",
-        "WSGIScriptAlias /x /x",
-        "WSGIPythonPath /x",
-        "WSGIRestrictStdout On",
-    ];
-    let instance = Instance::new(
-        "AddHandler wsgi-script .wsgi\nAlias /s \"SITE/apps\"\n\
-         <Directory \"SITE/apps\">\nOptions ExecCGI\nAllowOverride FileInfo\n</Directory>",
-    );
-    for directive in allowed {
-        instance.site.write("apps/.htaccess", directive);
-        let reply = instance.get("/s/names.wsgi").expect(200);
-        let other = directive.starts_with("WSGICallableObject");
-        assert_eq!(reply.text().starts_with("other"), other, "{directive}");
-    }
-    for directive in refused {
-        instance.site.write("apps/.htaccess", directive);
-        assert_eq!(instance.get("/s/names.wsgi").status, 500, "{directive}");
-        let name = directive.split(' ').next().unwrap();
-        instance.logs(&format!("{name} not allowed here"));
-    }
-    instance.site.write("apps/.htaccess", "");
-    instance.get("/s/names.wsgi").expect(200);
 }

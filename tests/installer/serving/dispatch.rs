@@ -2,7 +2,7 @@
 //!
 //! `dispatch.wsgi` answers with an expression that the request brings along.
 
-use super::{Instance, Reply, Site};
+use super::{DAEMON, GROUP, Instance, NAMED, Reply, Site};
 
 const DISPATCH: &str = "WSGIDispatchScript \"SITE/apps/dispatch.wsgi\"";
 
@@ -45,7 +45,7 @@ fn the_application_group_may_be_chosen() {
     ] {
         let environ = choose(&instance, "/app", "X-Group", answer).expect(200).json();
         assert_eq!(environ["mod_wsgi.application_group"][1], group, "{answer}");
-        assert_eq!(environ["mod_wsgi.process_group"][1], "", "{answer}");
+        assert_eq!(environ["mod_wsgi.process_group"][1], GROUP, "{answer}");
         assert_eq!(environ["mod_wsgi.callable_object"][1], "application", "{answer}");
     }
 }
@@ -75,25 +75,29 @@ fn the_callable_may_be_chosen() {
 #[test]
 fn the_process_group_may_be_chosen() {
     let instance = Instance::new(&format!(
-        "WSGIScriptAlias / \"SITE/apps/names.wsgi\"\n{DISPATCH}\nSetEnv NAME named\n\
+        "WSGIScriptAlias / \"SITE/apps/environ.wsgi\"\n{DISPATCH}\nSetEnv NAME named\n\
          <Location /unknown>\nWSGIProcessGroup nowhere\n</Location>\n\
          <Location /limited>\nWSGIProcessGroup allowed\nWSGIRestrictProcess allowed\n</Location>"
     ));
-    for (target, answer) in [
-        ("/", "None"),
-        ("/", "'%{GLOBAL}'"),
-        ("/", "b'%{GLOBAL}'"),
-        ("/", "''"),
-        ("/unknown", "'%{GLOBAL}'"),
+    for (target, answer, group) in [
+        ("/", "None", GROUP),
+        ("/", "'%{GLOBAL}'", ""),
+        ("/", "b'%{GLOBAL}'", ""),
+        ("/", "''", ""),
+        ("/unknown", "'%{GLOBAL}'", ""),
+        ("/unknown", &format!("'{NAMED}'"), GROUP),
     ] {
-        choose(&instance, target, "X-Process", answer).expect(200);
+        let environ = choose(&instance, target, "X-Process", answer).expect(200).json();
+        assert_eq!(environ["mod_wsgi.process_group"][1], group, "{target} {answer}");
     }
+    // There may be no group at all.
+    let absent = if DAEMON { "WSGI0151" } else { "WSGI0150" };
     for (target, answer, name, code) in [
-        ("/", "'absent'", "absent", "WSGI0150"),
-        ("/", "b'absent'", "absent", "WSGI0150"),
-        ("/", "'%{ENV:NAME}'", "named", "WSGI0150"),
-        ("/", "'%{RESOURCE}'", "localhost:", "WSGI0150"),
-        ("/unknown", "None", "nowhere", "WSGI0150"),
+        ("/", "'absent'", "absent", absent),
+        ("/", "b'absent'", "absent", absent),
+        ("/", "'%{ENV:NAME}'", "named", absent),
+        ("/", "'%{RESOURCE}'", "localhost:", absent),
+        ("/unknown", "None", "nowhere", absent),
         ("/limited", "'other'", "other", "WSGI0149"),
         // What is allowed is what was chosen in the end.
         ("/limited", "'%{GLOBAL}'", "", "WSGI0149"),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Instance, Reply};
+use super::{DAEMON, GROUP, Instance, Reply};
 
 #[test]
 fn the_environ_of_a_plain_request() {
@@ -26,7 +26,7 @@ fn the_environ_of_a_plain_request() {
         ("SCRIPT_FILENAME", &script),
         ("HTTP_CONNECTION", "close"),
         ("wsgi.url_scheme", "http"),
-        ("mod_wsgi.process_group", ""),
+        ("mod_wsgi.process_group", GROUP),
         ("mod_wsgi.callable_object", "application"),
         ("mod_wsgi.request_handler", "wsgi-script"),
         ("mod_wsgi.handler_script", ""),
@@ -46,8 +46,6 @@ fn the_environ_of_a_plain_request() {
         ("wsgi.multiprocess", json!(["bool", false])),
         ("wsgi.run_once", json!(["bool", false])),
         ("wsgi.input_terminated", json!(["bool", true])),
-        ("mod_wsgi.queue_start", json!(["float", 0.0])),
-        ("mod_wsgi.daemon_start", json!(["float", 0.0])),
     ] {
         assert_eq!(environ.get(key), value, "{key}");
     }
@@ -67,6 +65,8 @@ fn the_environ_of_a_plain_request() {
         ("mod_wsgi.server_pid", "str"),
         ("mod_wsgi.thread_id", "int"),
         ("mod_wsgi.request_start", "float"),
+        ("mod_wsgi.queue_start", "float"),
+        ("mod_wsgi.daemon_start", "float"),
         ("mod_wsgi.application_start", "float"),
     ] {
         assert_eq!(environ.get(key)[0], kind, "{key}");
@@ -81,13 +81,16 @@ fn the_environ_of_a_plain_request() {
         assert!(environ.text(key).parse::<u32>().unwrap() > 0, "{key}");
     }
     assert!(environ.get("mod_wsgi.thread_id")[1].as_u64().unwrap() >= 1);
-    let started = environ.get("mod_wsgi.request_start")[1].as_f64().unwrap();
-    let called = environ.get("mod_wsgi.application_start")[1].as_f64().unwrap();
+    let [started, queued, taken, called] = ["request", "queue", "daemon", "application"]
+        .map(|phase| environ.get(&format!("mod_wsgi.{phase}_start"))[1].as_f64().unwrap());
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
-    assert!(
-        started <= called && called <= now && now - started < 600.0,
-        "{started} {called} {now}"
-    );
+    let times = format!("{started} {queued} {taken} {called} {now}");
+    assert!(started <= called && called <= now && now - started < 600.0, "{times}");
+    if DAEMON {
+        assert!(started <= queued && queued <= taken && taken <= called, "{times}");
+    } else {
+        assert_eq!((queued, taken), (0.0, 0.0), "an embedded one has no queue");
+    }
 }
 
 #[test]
@@ -302,7 +305,7 @@ fn the_environment_of_other_modules_is_there() {
     assert_eq!(environ.text("my.key"), "two words");
     assert_eq!(environ.text("SEEN"), "\u{c3}\u{a9}", "latin-1, like everything");
     assert_eq!(environ.text("HTTP_X_SET"), "header");
-    assert_eq!(environ.text("mod_wsgi.process_group"), "");
+    assert_eq!(environ.text("mod_wsgi.process_group"), GROUP);
     assert_eq!(environ.get("wsgi.errors")[0], "TextIOWrapper");
 }
 
@@ -379,25 +382,6 @@ fn the_request_uri_may_be_that_of_the_redirect() {
 }
 
 #[test]
-fn threads_and_processes_are_those_of_the_mpm() {
-    for (mpm, directives, threads, processes) in [
-        ("event", "", true, false),
-        ("event", "ServerLimit 2\nMaxRequestWorkers 16", true, true),
-        ("event", "ThreadsPerChild 1\nMaxRequestWorkers 1", false, false),
-        ("worker", "", true, false),
-        ("prefork", "", false, true),
-        ("prefork", "MaxRequestWorkers 1\nServerLimit 1", false, false),
-    ] {
-        let instance = Instance::with_mpm(mpm, &format!("{}\n{directives}", at("/app")));
-        let environ = Environ::of(instance.get("/app"));
-        let told = (environ.get("wsgi.multithread"), environ.get("wsgi.multiprocess"));
-        let expected = (json!(["bool", threads]), json!(["bool", processes]));
-        assert_eq!(told, expected, "{mpm} {directives}");
-        assert_eq!(environ.get("wsgi.run_once"), json!(["bool", false]));
-    }
-}
-
-#[test]
 fn a_request_without_a_host_is_served_under_http_1_0() {
     let instance = Instance::new(&at("/app"));
     let environ = Environ::of(instance.raw(b"GET /app HTTP/1.0\r\n\r\n").reply("GET"));
@@ -406,21 +390,21 @@ fn a_request_without_a_host_is_served_under_http_1_0() {
     assert_eq!(environ.text("SERVER_NAME"), "localhost");
 }
 
-fn at(url: &str) -> String {
+pub(super) fn at(url: &str) -> String {
     format!("WSGIScriptAlias {url} \"SITE/apps/environ.wsgi\"")
 }
 
 /// The environ as `environ.wsgi` shows it: for each key, type and value.
-struct Environ(Value);
+pub(super) struct Environ(Value);
 
 impl Environ {
     #[track_caller]
-    fn of(reply: Reply) -> Self {
+    pub(super) fn of(reply: Reply) -> Self {
         Self(reply.expect(200).json())
     }
 
     /// `null` for a key that is not there.
-    fn get(&self, key: &str) -> Value {
+    pub(super) fn get(&self, key: &str) -> Value {
         self.0[key].clone()
     }
 

@@ -207,7 +207,9 @@ fn a_body_that_is_not_read_does_not_disturb_the_next_request() {
 fn a_broken_connection_is_an_error_of_the_read_and_of_every_later_one() {
     let instance = Instance::serving("input", "SetEnv SEEN \"SITE/kept/seen\"");
     let code = "tries(environ['SEEN'], [input.read, input.read, input.readline, input.readlines])";
-    let mut wire = instance.raw(&head(code, &["Content-Length: 1000"]));
+    let mut wire = instance.raw(&head(code, &["Content-Length: 1000", "Expect: 100-continue"]));
+    // The application reads from now on.
+    wire.until("100 Continue\r\n\r\n");
     wire.write(b"only this");
     wire.finish();
     let seen = instance.comes("kept/seen", "input is already in error state\nOSError");

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::super::{Instance, Site};
+use super::super::{DAEMON, Instance, Site};
 use super::{attempt, more, under_load};
 
 /// A version of a script: its number stands at its begin and at its end.
@@ -24,7 +24,8 @@ fn publish(site: &Site, version: usize) {
 
 #[test]
 fn a_script_that_changes_under_load_answers_as_one_of_its_versions() {
-    const VERSIONS: usize = 200;
+    // A fresh process for each takes longer than a fresh module.
+    const VERSIONS: usize = if DAEMON { 20 } else { 200 };
     let site = Site::new();
     publish(&site, 1);
     let directives = "WSGIScriptAlias / \"SITE/apps/versions.wsgi\"\n\
@@ -42,7 +43,8 @@ fn a_script_that_changes_under_load_answers_as_one_of_its_versions() {
         let (first, last) = body.split_once(' ').unwrap();
         assert_eq!(first, last, "a mixture of two versions");
         let version: usize = first.parse().unwrap();
-        assert!(version >= least, "version {version}, when {least} was there already");
+        // A daemon process serves on until another one has taken its place.
+        assert!(DAEMON || version >= least, "version {version}, {least} was there already");
         assert!(version <= begun.load(Ordering::Acquire), "version {version} is not there yet");
     };
     under_load(ask, || {
