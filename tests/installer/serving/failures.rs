@@ -114,7 +114,8 @@ fn a_client_that_leaves_ends_the_iteration_quietly() {
     drop(wire);
     let note = instance.comes("kept/notes", "\n");
     let count: usize = note.trim().rsplit(' ').next().unwrap().parse().unwrap();
-    assert!(count < 100_000, "{note}");
+    // Of a hundred thousand.
+    assert!(count < 5_000, "{note}");
     instance.comes("access_log", "GET /endless 200\n");
     let log = instance.log();
     assert!(!log.contains("Traceback") && !log.contains("[wsgi:error]"), "{log}");

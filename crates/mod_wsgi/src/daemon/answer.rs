@@ -13,7 +13,7 @@ use httpd::{Reading, Request, Then, sys};
 use wsgi::wire;
 
 use super::Group;
-use super::reader::{wait, wait_to_write};
+use super::reader::{is_gone, wait, wait_to_write};
 use super::relay::{End, Stop};
 use crate::config::DirectoryConfig;
 use crate::exchange::{add_header, file_reading};
@@ -124,6 +124,10 @@ impl<'r> Answer<'r> {
             return Err(wire::Malformed.into());
         }
         if let Some(held) = &mut self.held {
+            // A process that never pauses never has it noticed elsewhere.
+            if self.request.client_socket().is_some_and(is_gone) {
+                return Err(Stop::ClientGone);
+            }
             held.add(bytes).map_err(|error| self.not_held(&error))?;
             return if is_last { self.pass_held(Then::End) } else { Ok(()) };
         }

@@ -170,6 +170,13 @@ pub(crate) fn wait(
     (told(0), told(1))
 }
 
+/// Whether nobody is at the other end of a connection any more. One that only sends no
+/// more still is.
+pub(crate) fn is_gone(connection: BorrowedFd<'_>) -> bool {
+    let mut one = [PollFd::from_borrowed_fd(connection, PollFlags::empty())];
+    poll(&mut one, Some(&timespec(0))).is_ok_and(|told| told > 0)
+}
+
 /// Whether something can be written to it within so many milliseconds.
 pub(crate) fn wait_to_write(to: impl AsFd, milliseconds: i64) -> bool {
     let mut only = [PollFd::new(&to, PollFlags::OUT)];
