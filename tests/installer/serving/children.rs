@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Instance;
 use super::environ::{Environ, at};
+use super::metrics::{check, take};
 use super::wire::latin1;
 use crate::serving::children_of;
 
@@ -76,4 +77,56 @@ fn prefork_ends_well_while_a_request_runs() {
     assert_eq!(rest, "\r\n6\r\nsecond\r\n0\r\n\r\n", "the answer is cut off\n{log}");
     let notes = instance.site.read("kept/notes");
     assert_eq!(notes, "process_stopping in sub ''\natexit in sub\n", "{log}");
+}
+
+/// The scoreboard lies in memory that daemon processes have no part in: a known limit
+/// of theirs.
+#[test]
+fn the_server_is_told_about_only_where_that_is_allowed() {
+    let directives = "WSGIServerMetrics On\nExtendedStatus On\nWSGIApplicationGroup %{GLOBAL}";
+    let instance = Instance::serving("ask", directives);
+    instance.ask("1 + 1");
+    take(&instance, "server_metrics");
+    let worker =
+        "[worker for worker in m['processes'][0]['workers'] if worker['status'] == 'W'][0]";
+    check(
+        &instance,
+        &[
+            (
+                "sorted((type(m[key]).__name__, key) for key in m)",
+                "[('float', 'current_time'), ('float', 'restart_time'), ('int', 'running_generation'), \
+                 ('int', 'running_time'), ('int', 'server_limit'), ('int', 'thread_limit'), ('list', 'processes')]",
+            ),
+            ("m['server_limit'], m['thread_limit'], m['running_generation']", "(1, 8, 0)"),
+            ("len(m['processes']), len(m['processes'][0]['workers'])", "(1, 8)"),
+            ("str(m['processes'][0].pop('pid')) == environ['mod_wsgi.server_pid']", "True"),
+            (
+                "{key: m['processes'][0][key] for key in sorted(m['processes'][0]) if key != 'workers'}",
+                "{'generation': 0, 'process_num': 0, 'quiescing': False}",
+            ),
+            (
+                &format!("m['processes'][0]['workers'].index({worker}) == {worker}['thread_num']"),
+                "True",
+            ),
+            ("sum(worker['access_count'] for worker in m['processes'][0]['workers'])", "1"),
+            ("sum(worker['bytes_served'] for worker in m['processes'][0]['workers']) > 0", "True"),
+            (
+                &format!("sorted((type(value).__name__, key) for key, value in {worker}.items())"),
+                "[('float', 'last_used'), ('float', 'start_time'), ('float', 'stop_time'), ('int', 'access_count'), \
+                 ('int', 'bytes_served'), ('int', 'generation'), ('int', 'thread_num'), ('str', 'client'), \
+                 ('str', 'request'), ('str', 'status'), ('str', 'vhost')]",
+            ),
+            (
+                &format!("{worker}['request'], {worker}['client']"),
+                "('POST / HTTP/1.1', '127.0.0.1')",
+            ),
+            (&format!("{worker}['vhost'].split(':')[0]"), "'localhost'"),
+            (&format!("0 < {worker}['start_time'] <= __import__('time').time()"), "True"),
+        ],
+    );
+    drop(instance);
+    for directives in ["", "WSGIServerMetrics Off"] {
+        let instance = Instance::serving("ask", directives);
+        assert_eq!(instance.ask("mod_wsgi.server_metrics()"), "None", "{directives}");
+    }
 }

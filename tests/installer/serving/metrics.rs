@@ -1,6 +1,6 @@
 //! What a process counts and measures, once it is asked to.
 
-use super::{DAEMON, Instance, Site};
+use super::{DAEMON, Instance};
 
 const RECORD: &str = "mod_wsgi.start_recording_metrics()";
 
@@ -17,13 +17,13 @@ fn recording() -> Instance {
 
 /// What a call gives now, kept as `m`.
 #[track_caller]
-fn take(instance: &Instance, call: &str) {
+pub(super) fn take(instance: &Instance, call: &str) {
     assert_eq!(instance.ask(&format!("setattr(sys, 'm', mod_wsgi.{call}())")), "None");
 }
 
 /// Expressions over what was taken.
 #[track_caller]
-fn check(instance: &Instance, cases: &[(&str, &str)]) {
+pub(super) fn check(instance: &Instance, cases: &[(&str, &str)]) {
     for (code, answer) in cases {
         assert_eq!(instance.ask(&format!("(lambda m: ({code}))(sys.m)")), *answer, "{code}");
     }
@@ -265,55 +265,4 @@ fn requests_of_a_process_add_up() {
             ("min(thread['thread_id'] for thread in m['threads'])", "1"),
         ],
     );
-}
-
-#[test]
-fn the_server_is_told_about_only_where_that_is_allowed() {
-    let directives = "WSGIScriptAlias / \"SITE/apps/ask.wsgi\"\nWSGIServerMetrics On\n\
-                      ExtendedStatus On\nWSGIApplicationGroup %{GLOBAL}";
-    let instance = Instance::with_options(Site::new(), "server-metrics=On", directives);
-    instance.ask("1 + 1");
-    take(&instance, "server_metrics");
-    let worker =
-        "[worker for worker in m['processes'][0]['workers'] if worker['status'] == 'W'][0]";
-    check(
-        &instance,
-        &[
-            (
-                "sorted((type(m[key]).__name__, key) for key in m)",
-                "[('float', 'current_time'), ('float', 'restart_time'), ('int', 'running_generation'), \
-                 ('int', 'running_time'), ('int', 'server_limit'), ('int', 'thread_limit'), ('list', 'processes')]",
-            ),
-            ("m['server_limit'], m['thread_limit'], m['running_generation']", "(1, 8, 0)"),
-            ("len(m['processes']), len(m['processes'][0]['workers'])", "(1, 8)"),
-            ("str(m['processes'][0].pop('pid')) == environ['mod_wsgi.server_pid']", "True"),
-            (
-                "{key: m['processes'][0][key] for key in sorted(m['processes'][0]) if key != 'workers'}",
-                "{'generation': 0, 'process_num': 0, 'quiescing': False}",
-            ),
-            (
-                &format!("m['processes'][0]['workers'].index({worker}) == {worker}['thread_num']"),
-                "True",
-            ),
-            ("sum(worker['access_count'] for worker in m['processes'][0]['workers'])", "1"),
-            ("sum(worker['bytes_served'] for worker in m['processes'][0]['workers']) > 0", "True"),
-            (
-                &format!("sorted((type(value).__name__, key) for key, value in {worker}.items())"),
-                "[('float', 'last_used'), ('float', 'start_time'), ('float', 'stop_time'), ('int', 'access_count'), \
-                 ('int', 'bytes_served'), ('int', 'generation'), ('int', 'thread_num'), ('str', 'client'), \
-                 ('str', 'request'), ('str', 'status'), ('str', 'vhost')]",
-            ),
-            (
-                &format!("{worker}['request'], {worker}['client']"),
-                "('POST / HTTP/1.1', '127.0.0.1')",
-            ),
-            (&format!("{worker}['vhost'].split(':')[0]"), "'localhost'"),
-            (&format!("0 < {worker}['start_time'] <= __import__('time').time()"), "True"),
-        ],
-    );
-    drop(instance);
-    for directives in ["", "WSGIServerMetrics Off"] {
-        let instance = Instance::serving("ask", directives);
-        assert_eq!(instance.ask("mod_wsgi.server_metrics()"), "None", "{directives}");
-    }
 }
