@@ -286,6 +286,8 @@ pub fn start(config: &Config) -> Start {
     // SAFETY: attached since the start.
     let state = unsafe { ffi::PyEval_SaveThread() };
     STATES.with_borrow_mut(|states| states.insert(main, state));
+    // Another thread may end what this one has started.
+    remember(main, state);
     Ok(())
 }
 
