@@ -179,6 +179,22 @@ fn exit_functions_run_in_every_interpreter_when_the_server_ends() {
     );
 }
 
+/// Where others run in daemon processes, a thread that serves starts Python, and
+/// another one ends it.
+#[test]
+fn an_embedded_application_ends_with_its_server() {
+    let mut instance = Instance::serving(
+        "ending",
+        "SetEnv KEPT \"SITE/kept\"\nWSGIApplicationGroup sub\n\
+         <Location />\nWSGIProcessGroup %{GLOBAL}\n</Location>",
+    );
+    instance.get("/").expect(200);
+    let log = instance.stop();
+    let notes = instance.site.read("kept/notes");
+    assert_eq!(notes, "process_stopping in sub ''\natexit in sub\n", "{log}");
+    assert!(log.contains("Python runtime has shut down in embedded mode."), "{log}");
+}
+
 /// The original makes every request of the process wait.
 #[test]
 fn a_script_that_loads_slowly_holds_up_no_other() {
