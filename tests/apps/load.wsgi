@@ -82,8 +82,9 @@ def give(environ, start_response):
 
 
 def tell(environ, start_response):
+    server = int(environ["mod_wsgi.server_pid"])
     with lock:
-        body = json.dumps({"pid": os.getpid(), **counts}).encode()
+        body = json.dumps({"pid": os.getpid(), "server_pid": server, **counts}).encode()
     start_response("200 OK", [("Content-Type", "application/json")])
     return [body]
 

@@ -19,7 +19,7 @@ const LOAD: &str = "WSGIScriptAlias /sub \"SITE/apps/load.wsgi\" application-gro
                     MaxKeepAliveRequests 0";
 
 /// Requests of the long run. With `MOD_WSGI_REQUESTS=200000` it is the full one.
-const REQUESTS: usize = 40_000;
+const REQUESTS: usize = if DAEMON { 10_000 } else { 40_000 };
 
 /// What a child may grow by: its allocator keeps some.
 const ALLOWED_KIB: usize = 3 * 1024;
@@ -29,13 +29,15 @@ fn many_requests_of_every_kind_need_no_more_memory_or_descriptors() {
     let instance = Instance::new(LOAD);
     let requests =
         std::env::var("MOD_WSGI_REQUESTS").map_or(REQUESTS, |text| text.parse().unwrap());
-    let pid = told(&instance, "pid");
+    let pids = processes(&instance);
     // Fills every thread's caches and the allocator's arenas.
-    served_well(&instance, REQUESTS / 8);
-    let before = Figures::of(pid);
+    served_well(&instance, 5000);
+    let before = pids.map(Figures::of);
     served_well(&instance, requests);
-    Figures::after(&before, pid, &format!("{requests} requests"));
-    assert_eq!(told(&instance, "pid"), pid, "the child was replaced\n{}", instance.log());
+    for (before, pid) in before.iter().zip(pids) {
+        Figures::after(before, pid, &format!("{requests} requests"));
+    }
+    assert_eq!(processes(&instance), pids, "one was replaced\n{}", instance.log());
     // Start, begin of the answer and end of each, in this interpreter alone.
     assert!(told(&instance, "events") > requests, "nobody told the subscriber");
 }
@@ -43,7 +45,7 @@ fn many_requests_of_every_kind_need_no_more_memory_or_descriptors() {
 #[test]
 fn clients_that_leave_leave_nothing_behind() {
     let instance = Instance::new(LOAD);
-    let pid = told(&instance, "pid");
+    let pids = processes(&instance);
     let mut left = 0;
     let mut leave = |count: usize| {
         in_parallel(count, || leaves_an_upload(instance.port));
@@ -64,10 +66,12 @@ fn clients_that_leave_leave_nothing_behind() {
         }
     };
     leave(100);
-    let before = Figures::of(pid);
+    let before = pids.map(Figures::of);
     leave(1000);
-    Figures::after(&before, pid, "1000 clients left each way");
-    assert_eq!(told(&instance, "pid"), pid, "the child was replaced\n{}", instance.log());
+    for (before, pid) in before.iter().zip(pids) {
+        Figures::after(before, pid, "1000 clients left each way");
+    }
+    assert_eq!(processes(&instance), pids, "one was replaced\n{}", instance.log());
 }
 
 /// Sends a part of a body, once the application reads it.
@@ -221,6 +225,12 @@ fn more(count: &AtomicUsize, wanted: usize) {
 fn told(instance: &Instance, name: &str) -> usize {
     let found = instance.get("/tell").expect(200).json();
     usize::try_from(found[name].as_u64().unwrap()).unwrap()
+}
+
+/// The process of the application, and that of httpd, which may be the same.
+#[track_caller]
+fn processes(instance: &Instance) -> [usize; 2] {
+    ["pid", "server_pid"].map(|name| told(instance, name))
 }
 
 /// What a process needs.
