@@ -22,7 +22,7 @@ mod translate;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use config::{DirectoryConfig, ServerConfig};
 use httpd::{Pool, enter, sys};
@@ -276,40 +276,23 @@ unsafe extern "C" fn post_config(
         let server = unsafe { httpd::Server::from_raw(server) };
         if let Some(config) = server.config::<ServerConfig>(index()) {
             python::warn(&config.global);
-            if httpd::scoreboard::Scoreboard::find().is_some() {
-                start_daemons(server, pool);
-            } else {
-                POOL.store(pool, Ordering::Relaxed);
+            // SAFETY: S2: the configuration's pool.
+            if let Some(pool) = unsafe { Pool::from_raw(pool) } {
+                daemon::start(server, &config.global, pool);
             }
         }
         sys::OK
     })
 }
 
-/// The pool of a configuration whose daemon processes wait for the scoreboard: their
-/// supervisor has it only if it is there first. It stays when httpd restarts.
-static POOL: AtomicPtr<sys::apr_pool_t> = AtomicPtr::new(null_mut());
-
 unsafe extern "C" fn pre_mpm(
     _process_pool: *mut sys::apr_pool_t,
     _kind: sys::ap_scoreboard_e,
 ) -> c_int {
     enter("pre_mpm", || {
-        let pool = POOL.swap(null_mut(), Ordering::Relaxed);
-        if !pool.is_null() {
-            // SAFETY: S5: the main server.
-            start_daemons(unsafe { httpd::Server::from_raw(sys::ap_server_conf) }, pool);
-        }
+        daemon::start_waiting();
         sys::OK
     })
-}
-
-fn start_daemons(server: httpd::Server, pool: *mut sys::apr_pool_t) {
-    // SAFETY: S2: the configuration's pool.
-    let pool = unsafe { Pool::from_raw(pool) };
-    if let (Some(config), Some(pool)) = (server.config::<ServerConfig>(index()), pool) {
-        daemon::start(server, &config.global, pool);
-    }
 }
 
 /// Whether `CGIVar` stands somewhere: the variables of CGI are httpd's own then.

@@ -28,7 +28,7 @@ use wsgi::options::daemon::DaemonOptions;
 use self::board::Board;
 use self::client::Idle;
 pub(crate) use self::relay::Target;
-pub(crate) use self::setup::{declare, enter_child, find, is_any, start};
+pub(crate) use self::setup::{declare, enter_child, find, is_any, start, start_waiting};
 use crate::config::DirectoryConfig;
 use crate::environ::{Environ, below};
 use crate::question::log;

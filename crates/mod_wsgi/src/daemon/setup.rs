@@ -80,11 +80,24 @@ pub(crate) fn start(main: Server, config: &GlobalConfig, pool: Pool) {
     let sockets = groups.iter().flat_map(|group| group.sockets.iter().cloned()).collect();
     let start = Start { main, rotates: names.generation.is_some(), teams, sockets };
     if let Err(error) = start.supervise(pool) {
-        log_to_main(
-            crate::index(),
-            Level::Critical,
-            &format!("WSGI0010: Daemon processes cannot be started: {error}."),
-        );
+        log_failure(&error);
+    }
+}
+
+fn log_failure(error: &std::io::Error) {
+    let text = format!("WSGI0010: Daemon processes cannot be started: {error}.");
+    log_to_main(crate::index(), Level::Critical, &text);
+}
+
+/// Whose supervisor waits for the scoreboard, to see it.
+static WAITING: AtomicPtr<Running> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The scoreboard is there: starts the supervisor that waits for it, if any does.
+pub(crate) fn start_waiting() {
+    // SAFETY: S2: null, or kept by the pool of the configuration that httpd starts with.
+    if let Some(running) = unsafe { WAITING.swap(std::ptr::null_mut(), Ordering::AcqRel).as_ref() }
+    {
+        running.start();
     }
 }
 
@@ -404,7 +417,12 @@ impl Start {
         // SAFETY: S2: kept by the pool, which outlives all that uses it.
         let running: &'static Running = unsafe { &*running };
         ORDERS.store(running.orders.as_raw_fd(), Ordering::Relaxed);
-        running.fork()
+        if httpd::scoreboard::Scoreboard::find().is_some() {
+            running.start();
+        } else {
+            WAITING.store(std::ptr::from_ref(running).cast_mut(), Ordering::Release);
+        }
+        Ok(())
     }
 }
 
@@ -422,6 +440,12 @@ pub(crate) fn enter_child() {
 }
 
 impl Running {
+    fn start(&'static self) {
+        if let Err(error) = self.fork() {
+            log_failure(&error);
+        }
+    }
+
     fn fork(&'static self) -> std::io::Result<()> {
         // SAFETY: httpd's parent has one thread.
         match unsafe { libc::fork() } {
@@ -522,6 +546,7 @@ impl Drop for Running {
         }
         let groups = GROUPS.swap(std::ptr::null_mut(), Ordering::AcqRel);
         ORDERS.store(-1, Ordering::Relaxed);
+        WAITING.store(std::ptr::null_mut(), Ordering::Release);
         let is_hard = self.is_hard.load(Ordering::Relaxed);
         let order = if is_hard { END } else { OUTDATE };
         let _gone = rustix::io::write(&self.orders, &[order]);
@@ -562,13 +587,7 @@ unsafe extern "C" fn maintain(reason: c_int, data: *mut c_void, _status: c_int) 
                     Level::Error,
                     "The supervisor of daemon processes has ended; starting another one.",
                 );
-                if let Err(error) = running.fork() {
-                    log_to_main(
-                        crate::index(),
-                        Level::Critical,
-                        &format!("WSGI0010: Daemon processes cannot be started: {error}."),
-                    );
-                }
+                running.start();
             }
             _ => {}
         }
