@@ -404,6 +404,12 @@ fn entry(options: &Options, caller: &Caller) -> Result<Entry> {
                 return Err(Error::usage(format!("there is no application `{path}`"))
                     .hint("--application-type module takes the name of a module"));
             }
+            if kind == "static" && !Path::new(&path).is_dir() {
+                return Err(Error::usage(format!(
+                    "option --application-type: static files are served from a folder, and \
+                     `{path}` is not a folder"
+                )));
+            }
             Some(path)
         }
     };

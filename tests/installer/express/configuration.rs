@@ -308,7 +308,10 @@ const CASES: &[(&[&str], &[&str])] = &[
         &["--user", "daemon", "--group", "daemon"],
         &["Define MOD_WSGI_USER daemon", "Define MOD_WSGI_GROUP daemon"],
     ),
-    (&["--application-type", "static"], &["Define MOD_WSGI_STATIC_ONLY"]),
+    (
+        &["--application-type", "static", "--entry-point", "static"],
+        &["Define MOD_WSGI_STATIC_ONLY", "DocumentRoot HERE/static"],
+    ),
 ];
 
 /// Options whose effect is not in the configuration, and the file or test that has it.
