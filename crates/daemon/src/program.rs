@@ -228,8 +228,8 @@ impl Program {
                 Step::Replace(reason) => drop(control::tell(&Notice::Replace(reason))),
                 Step::Interrupt { thread, serial } => self.interrupt(thread, serial),
                 Step::Refuse(reason) => {
-                    control::tell(&Notice::Ending(reason));
                     self.state.refuse();
+                    control::tell(&Notice::Ending(reason));
                 }
                 Step::End(reason) => return Some(reason),
             }

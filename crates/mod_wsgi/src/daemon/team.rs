@@ -338,6 +338,7 @@ impl Team {
                 }
                 self.keep(mode);
             }
+            Notice::Ending(_) if self.is_latest_former(number, pid) => self.note_start(number),
             Notice::Scoreboard => {
                 if let Some(asker) = beside.filter(|_| self.group.options.server_metrics) {
                     // Whoever asks does not wait for long.
@@ -364,10 +365,12 @@ impl Team {
         let force = self.force();
         let slot = self.slot(number);
         let place = &mut self.places[number];
+        let mut takes_over = false;
         if role == Role::Next
             && let Some(mut next) = place.next.take()
         {
             next.is_ready = true;
+            takes_over = place.current.is_some();
             if let Some(old) = place.current.replace(next) {
                 if let Ok(packet) = serde_json::to_vec(&Order::Retire) {
                     // One that is gone needs no telling.
@@ -382,8 +385,23 @@ impl Team {
         process.is_ready = true;
         if let Some(slot) = slot {
             slot.pid.store(process.pid, Ordering::Relaxed);
-            slot.started.store(process.started, Ordering::Release);
+            // The old one may still take what is for the new one alone.
+            if !takes_over {
+                slot.started.store(process.started, Ordering::Release);
+            }
             slot.set_state(State::Ready);
+        }
+    }
+
+    /// Whether the current process of a place took over from that one.
+    fn is_latest_former(&self, number: usize, pid: i32) -> bool {
+        self.places[number].former.last().is_some_and(|former| former.pid == pid)
+    }
+
+    /// Requests that come to a place are the current process's from now on.
+    fn note_start(&self, number: usize) {
+        if let (Some(slot), Some(process)) = (self.slot(number), &self.places[number].current) {
+            slot.started.store(process.started, Ordering::Release);
         }
     }
 
@@ -397,6 +415,9 @@ impl Team {
 
     fn has_died(&mut self, pid: i32, status: i32, mode: Mode) {
         let Some((number, role)) = self.place_of(pid) else { return };
+        if self.is_latest_former(number, pid) {
+            self.note_start(number);
+        }
         let Some(process) = self.places[number].take(pid) else { return };
         match self.slot(number) {
             Some(slot) => {
