@@ -79,8 +79,7 @@ fn prefork_ends_well_while_a_request_runs() {
     assert_eq!(notes, "process_stopping in sub ''\natexit in sub\n", "{log}");
 }
 
-/// The scoreboard lies in memory that daemon processes have no part in: a known limit
-/// of theirs.
+/// Daemon processes have an option of their own for it, tried in `daemon/options.rs`.
 #[test]
 fn the_server_is_told_about_only_where_that_is_allowed() {
     let directives = "WSGIServerMetrics On\nExtendedStatus On\nWSGIApplicationGroup %{GLOBAL}";
