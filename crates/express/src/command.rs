@@ -105,8 +105,8 @@ fn serve(name: &str, rest: Vec<String>, caller: &Caller) -> Result<u8> {
 
 /// Things that are not as they seem.
 fn warn(server: &Server) {
-    let foreign = &server.options.services;
-    let named = !foreign.service_user.is_empty() || !foreign.service_group.is_empty();
+    let services = &server.options.services;
+    let named = !services.service_user.is_empty() || !services.service_group.is_empty();
     if named && !server.caller.is_root() {
         crate::say(&format!(
             "{PROGRAM}: warning: only root can run a service as another user; all run as `{}`",

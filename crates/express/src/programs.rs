@@ -30,7 +30,7 @@ pub(crate) struct Programs {
     pub rotatelogs: PathBuf,
     /// `sys.prefix` of the Python that applications run in.
     pub python_home: Option<PathBuf>,
-    /// `bin` of that Python, for the control script.
+    /// The table of MIME types.
     pub mime_types: String,
 }
 

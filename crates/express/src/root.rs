@@ -60,7 +60,9 @@ pub(crate) fn write(server: &Server) -> Result<()> {
         }
         None => keep_or_make(&envvars)?,
     }
-    write_file(&server.path("apachectl"), control::script(server).as_bytes(), 0o755)?;
+    // It tells the words of the command, and the configuration their values: with
+    // --setenv there may be secrets among them.
+    write_file(&server.path("apachectl"), control::script(server).as_bytes(), 0o700)?;
     let trial = server.path(".httpd.conf.new");
     write_file(&trial, text.as_bytes(), 0o600)?;
     let checked = control::check(server, &trial);

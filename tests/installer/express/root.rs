@@ -112,8 +112,12 @@ fn a_strict_umask_changes_nothing() {
     shell.env("VIRTUAL_ENV", &super::python().home).current_dir(folder.path(""));
     shell.arg(launcher.get_program()).args(launcher.get_args()).args(folder.always(&[]));
     Outcome::of(shell.output().unwrap()).expect(0);
-    for (name, mode) in [("handler.wsgi", 0o644), ("apachectl", 0o755), ("python/mod_wsgi", 0o755)]
-    {
+    for (name, mode) in [
+        ("handler.wsgi", 0o644),
+        ("apachectl", 0o700),
+        ("httpd.conf", 0o600),
+        ("python/mod_wsgi", 0o755),
+    ] {
         let found = folder.path("root").join(name).metadata().unwrap().mode() & 0o777;
         assert_eq!(found, mode, "{name}");
     }
