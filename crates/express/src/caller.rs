@@ -113,7 +113,7 @@ impl Caller {
 /// # Errors
 /// When the machine does not know the name.
 pub(crate) fn user_of(option: &str, name: &str) -> Result<u32> {
-    if let Some(id) = name.strip_prefix('#').and_then(|number| number.parse().ok()) {
+    if let Some(id) = number_of(name) {
         return Ok(id);
     }
     match User::from_name(name) {
@@ -128,7 +128,7 @@ pub(crate) fn user_of(option: &str, name: &str) -> Result<u32> {
 /// # Errors
 /// When the machine does not know the name.
 pub(crate) fn group_of(option: &str, name: &str) -> Result<u32> {
-    if let Some(id) = name.strip_prefix('#').and_then(|number| number.parse().ok()) {
+    if let Some(id) = number_of(name) {
         return Ok(id);
     }
     match Group::from_name(name) {
@@ -136,6 +136,11 @@ pub(crate) fn group_of(option: &str, name: &str) -> Result<u32> {
         _ => Err(Error::usage(format!("option {option}: bad group name `{name}`"))
             .hint("the machine has no such group; `getent group` lists those it has")),
     }
+}
+
+/// The number of an account that has no name.
+fn number_of(name: &str) -> Option<u32> {
+    name.strip_prefix('#')?.parse().ok()
 }
 
 fn is_program(path: &Path) -> bool {

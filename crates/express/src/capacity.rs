@@ -62,8 +62,7 @@ impl Capacity {
     /// The figures for these options.
     #[must_use]
     pub(crate) fn of(workers: &Workers, mode: Mode) -> Self {
-        let processes = workers.processes.unwrap_or(1).max(1);
-        let threads = workers.threads.max(1);
+        let (processes, threads) = workers.of_application();
         let application = processes.saturating_mul(threads);
         match mode {
             Mode::Debug => Self::fixed(1, 1),

@@ -98,9 +98,9 @@ fn serve(name: &str, rest: Vec<String>, caller: &Caller) -> Result<u8> {
         launch::refuse_root(&server)?;
     }
     warn(&server);
-    root::write(&server)?;
+    let environment = root::write(&server)?;
     print(&summary::text(&server, setup))?;
-    if setup { Ok(0) } else { launch::run(&server) }
+    if setup { Ok(0) } else { launch::run(&server, &environment) }
 }
 
 /// Things that are not as they seem.

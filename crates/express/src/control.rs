@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::process;
 use crate::server::Server;
 
+/// Variables that a program sees.
+pub(crate) type Environment = BTreeMap<String, String>;
+
 /// A word of a shell.
 #[must_use]
 pub(crate) fn word(text: &str) -> String {
@@ -62,7 +65,7 @@ fn startup_log(server: &Server) -> Option<String> {
 ///
 /// # Errors
 /// When the file `envvars` fails.
-pub(crate) fn environment(server: &Server) -> Result<BTreeMap<String, String>> {
+pub(crate) fn environment(server: &Server) -> Result<Environment> {
     let mut all = server.caller.variables.clone();
     for (name, value) in variables(server) {
         all.insert(name.to_owned(), value);
@@ -83,23 +86,20 @@ pub(crate) fn environment(server: &Server) -> Result<BTreeMap<String, String>> {
 }
 
 /// A command that runs httpd, in the folder where its processes will be.
-///
-/// # Errors
-/// When the file `envvars` fails.
-pub(crate) fn httpd(server: &Server) -> Result<Command> {
-    let mut command = process::command(&server.programs.httpd, &environment(server)?);
+pub(crate) fn httpd(server: &Server, environment: &Environment) -> Command {
+    let mut command = process::command(&server.programs.httpd, environment);
     if let Some(folder) = &server.working_directory {
         command.current_dir(folder);
     }
-    Ok(command)
+    command
 }
 
 /// Asks httpd whether it accepts a configuration.
 ///
 /// # Errors
 /// What httpd says against it.
-pub(crate) fn check(server: &Server, conf: &Path) -> Result<()> {
-    let mut httpd = httpd(server)?;
+pub(crate) fn check(server: &Server, environment: &Environment, conf: &Path) -> Result<()> {
+    let mut httpd = httpd(server, environment);
     if server.serves_as_root() {
         // Whom it will serve as may be said when the control script is called.
         httpd.args(["-C", "Define MOD_WSGI_USER #65534"]);

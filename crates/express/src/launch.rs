@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGWINCH};
 use signal_hook::iterator::Signals;
 
 use crate::capacity::Mode;
-use crate::control;
+use crate::control::{self, Environment};
 use crate::error::{Error, Result};
 use crate::server::Server;
 
@@ -27,16 +27,16 @@ const SHOWN: u64 = 4000;
 ///
 /// # Errors
 /// When httpd cannot be started.
-pub(crate) fn run(server: &Server) -> Result<u8> {
+pub(crate) fn run(server: &Server, environment: &Environment) -> Result<u8> {
     if server.mode == Mode::Debug {
-        return Err(become_httpd(server));
+        return Err(become_httpd(server, environment));
     }
     // Before httpd starts, so that no signal is missed.
     let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGWINCH])
         .map_err(|source| Error::io("watch signals of", &server.programs.httpd)(source))?;
     let log = server.log_file(&server.options.logs.error_log_name);
     let log_before = log.metadata().map_or(0, |meta| meta.len());
-    let mut command = foreground(server)?;
+    let mut command = foreground(server, environment);
     command.process_group(0);
     let child = command.spawn().map_err(Error::io("start", &server.programs.httpd))?;
     let ready = Arc::new(AtomicBool::new(false));
@@ -60,29 +60,19 @@ pub(crate) fn refuse_root(server: &Server) -> Result<()> {
     Ok(())
 }
 
-fn foreground(server: &Server) -> Result<Command> {
-    let mut command = control::httpd(server)?;
+fn foreground(server: &Server, environment: &Environment) -> Command {
+    let mut command = control::httpd(server, environment);
     command.arg0(&server.options.files.process_name);
     command.args(control::arguments(server)).arg("-DFOREGROUND");
-    Ok(command)
+    command
 }
 
 /// Debug mode: httpd, or gdb with it, has the terminal.
-fn become_httpd(server: &Server) -> Error {
-    let command = foreground(server).and_then(|mut command| {
-        if !server.options.debugging.enable_gdb {
-            return Ok(command);
-        }
-        let words = control::arguments(server);
-        let words: Vec<String> = words.iter().map(|text| control::word(text)).collect();
-        let commands = server.path("gdb.cmds");
-        std::fs::write(&commands, format!("run {} -DFOREGROUND\n", words.join(" ")))
-            .map_err(Error::io("write", &commands))?;
-        let environment = control::environment(server)?;
-        command = crate::process::command(&server.options.debugging.gdb_executable, &environment);
-        command.arg("-x").arg(&commands).arg(&server.programs.httpd);
-        Ok(command)
-    });
+fn become_httpd(server: &Server, environment: &Environment) -> Error {
+    let command = match server.options.debugging.enable_gdb {
+        true => under_gdb(server, environment),
+        false => Ok(foreground(server, environment)),
+    };
     match command {
         Ok(mut command) => {
             let source = command.exec();
@@ -90,6 +80,18 @@ fn become_httpd(server: &Server) -> Error {
         }
         Err(error) => error,
     }
+}
+
+fn under_gdb(server: &Server, environment: &Environment) -> Result<Command> {
+    let words = control::arguments(server);
+    let words: Vec<String> = words.iter().map(|text| control::word(text)).collect();
+    let commands = server.path("gdb.cmds");
+    std::fs::write(&commands, format!("run {} -DFOREGROUND\n", words.join(" ")))
+        .map_err(Error::io("write", &commands))?;
+    let gdb = &server.options.debugging.gdb_executable;
+    let mut command = crate::process::command(gdb, environment);
+    command.arg("-x").arg(&commands).arg(&server.programs.httpd);
+    Ok(command)
 }
 
 /// Waits for httpd, passes signals on, and, as the first process of a container,

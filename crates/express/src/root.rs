@@ -11,6 +11,7 @@ use include_dir::{Dir, include_dir};
 use serde_json::{Value, json};
 
 use crate::capacity::Mode;
+use crate::control::Environment;
 use crate::error::{Error, Result};
 use crate::options::pairs;
 use crate::server::Server;
@@ -23,11 +24,12 @@ const HANDLER: &str = include_str!("python/handler.wsgi");
 const RESOURCE: &str = include_str!("python/resource.wsgi");
 const WELCOME: &str = include_str!("python/default.wsgi");
 
-/// Writes everything, the configuration last, once httpd has accepted it.
+/// Writes everything, the configuration last, once httpd has accepted it: the
+/// environment in which it has.
 ///
 /// # Errors
 /// When a place cannot be used, or httpd refuses the configuration.
-pub(crate) fn write(server: &Server) -> Result<()> {
+pub(crate) fn write(server: &Server) -> Result<Environment> {
     let text = conf::write(server)?;
     make_root(server)?;
     for folder in folders(server) {
@@ -65,13 +67,14 @@ pub(crate) fn write(server: &Server) -> Result<()> {
     write_file(&server.path("apachectl"), control::script(server).as_bytes(), 0o700)?;
     let trial = server.path(".httpd.conf.new");
     write_file(&trial, text.as_bytes(), 0o600)?;
-    let checked = control::check(server, &trial);
-    if let Err(error) = checked {
-        let _keeps_its_error = std::fs::remove_file(&trial);
-        return Err(error);
-    }
+    let environment = control::environment(server)
+        .and_then(|environment| control::check(server, &environment, &trial).map(|()| environment))
+        .inspect_err(|_| {
+            let _keeps_its_error = std::fs::remove_file(&trial);
+        })?;
     let conf = server.path("httpd.conf");
-    std::fs::rename(&trial, &conf).map_err(Error::io("write", &conf))
+    std::fs::rename(&trial, &conf).map_err(Error::io("write", &conf))?;
+    Ok(environment)
 }
 
 /// Makes the root, or takes one that is the caller's own: what lies in a folder of
@@ -118,18 +121,8 @@ fn folders(server: &Server) -> Vec<PathBuf> {
 
 /// Folders that the application writes to.
 fn given_away(server: &Server) -> Vec<PathBuf> {
-    let debugging = &server.options.debugging;
-    let mut folders = vec![server.eggs()];
-    for (on, option, name) in [
-        (debugging.enable_coverage, &debugging.coverage_directory, "htmlcov"),
-        (debugging.enable_profiler, &debugging.profiler_directory, "pstats"),
-        (debugging.enable_recorder, &debugging.recorder_directory, "archive"),
-    ] {
-        if on {
-            folders.push(server.tool_folder(option, name));
-        }
-    }
-    folders
+    let tools = server.tools().into_iter().map(|(_, folder)| folder);
+    std::iter::once(server.eggs()).chain(tools).collect()
 }
 
 fn give_away(server: &Server, folder: &Path) -> Result<()> {

@@ -331,6 +331,21 @@ impl Server {
         }
     }
 
+    /// The tools that are on, with the folders that they write to.
+    #[must_use]
+    pub(crate) fn tools(&self) -> Vec<(&'static str, PathBuf)> {
+        let tools = &self.options.debugging;
+        [
+            (tools.enable_coverage, "Coverage", &tools.coverage_directory, "htmlcov"),
+            (tools.enable_profiler, "Profiler", &tools.profiler_directory, "pstats"),
+            (tools.enable_recorder, "Recorder", &tools.recorder_directory, "archive"),
+        ]
+        .into_iter()
+        .filter(|(on, ..)| *on)
+        .map(|(_, tool, folder, name)| (tool, self.tool_folder(folder, name)))
+        .collect()
+    }
+
     /// A path made absolute as the caller meant it.
     #[must_use]
     pub(crate) fn absolute(&self, path: &str) -> String {

@@ -34,15 +34,8 @@ pub(crate) fn text(server: &Server, setup: bool) -> String {
     if logs.startup_log {
         say("Startup Log File", &terminal(&logs.startup_log_name));
     }
-    let debugging = &options.debugging;
-    for (on, label, folder, name) in [
-        (debugging.enable_coverage, "Coverage Output", &debugging.coverage_directory, "htmlcov"),
-        (debugging.enable_profiler, "Profiler Output", &debugging.profiler_directory, "pstats"),
-        (debugging.enable_recorder, "Recorder Output", &debugging.recorder_directory, "archive"),
-    ] {
-        if on {
-            say(label, &server.tool_folder(folder, name).display());
-        }
+    for (tool, folder) in server.tools() {
+        say(&format!("{tool} Output"), &folder.display());
     }
     if setup || options.content.rewrite_rules.is_some() {
         say("Rewrite Rules", &server.rewrite_rules().display());
@@ -54,8 +47,7 @@ pub(crate) fn text(server: &Server, setup: bool) -> String {
         say("Control Script", &server.path("apachectl").display());
     }
     say("Operating Mode", &server.mode.name());
-    let (processes, threads) =
-        (options.workers.processes.unwrap_or(1).max(1), options.workers.threads.max(1));
+    let (processes, threads) = options.workers.of_application();
     let plural = if processes == 1 { "process" } else { "processes" };
     let capacity = u64::from(processes) * u64::from(threads);
     say("Request Capacity", &format!("{capacity} ({processes} {plural} * {threads} threads)"));

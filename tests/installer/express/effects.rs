@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::getuid;
 
 use super::{Express, Folder};
+use crate::sandbox::names_in;
 
 #[test]
 fn files_go_before_the_application() {
@@ -353,12 +354,8 @@ fn logs_go_where_they_are_sent() {
         "--access-log",
     ]);
     express.ask("/x");
-    let files = |express: &Express| -> Vec<String> {
-        let items = std::fs::read_dir(express.folder.path("logs dir")).unwrap().flatten();
-        items.map(|item| item.file_name().into_string().unwrap()).collect()
-    };
     express.wait("rotated logs", |express| {
-        let names = files(express);
+        let names = names_in(&express.folder.path("logs dir"));
         names.iter().any(|name| name.starts_with("error_log.2"))
             && names.iter().any(|name| name.starts_with("access_log.2"))
     });
@@ -458,10 +455,7 @@ fn debugging_tools_leave_their_files() {
     ]);
     assert!(express.ask("/a").starts_with(" /a "));
     assert_eq!(express.stop(), 0);
-    let names = |below: &str| -> Vec<String> {
-        let items = std::fs::read_dir(express.folder.path(below)).unwrap().flatten();
-        items.map(|item| item.file_name().into_string().unwrap()).collect()
-    };
+    let names = |below: &str| names_in(&express.folder.path(below));
     assert!(names("root/pstats").iter().any(|name| name.ends_with(".pstats")), "{}", express.log());
     assert!(names("records").iter().any(|name| name.ends_with(".oheaders")), "{}", express.log());
 }

@@ -133,8 +133,7 @@ pub(super) fn handlers(conf: &mut Conf, server: &Server) {
     let content = &server.options.content;
     if !content.add_handler.is_empty() {
         let script = always_quoted(&path(&server.path("resource.wsgi")));
-        let options = wsgi::process_and_application_group(server);
-        let process = options.split(" application-group").next().unwrap_or_default();
+        let process = wsgi::process_group(server);
         conf.written(
             "WSGIHandlerScript",
             &format!("wsgi-resource {script} {process} application-group=%{{GLOBAL}}"),

@@ -41,6 +41,7 @@ fn port(conf: &mut Conf, server: &Server, tls: Option<&Tls>, to_tls: Option<&Tls
         });
         return;
     };
+    let secure = |tls: &Tls| format!("https://{name}{}", suffix(tls.port, 443));
     conf.section("VirtualHost", &address, |conf| {
         conf.line("ServerName", ["_wsgi_"]);
         if let Some(tls) = tls {
@@ -66,7 +67,7 @@ fn port(conf: &mut Conf, server: &Server, tls: Option<&Tls>, to_tls: Option<&Tls
             conf.application_headers(server);
         }
         if let Some(tls) = to_tls {
-            redirect(conf, &format!("https://{name}{}", suffix(tls.port, 443)), "R=302");
+            redirect(conf, &secure(tls), "R=302");
         }
     });
     if let Some(parent) = parent_domain(Some(name)) {
@@ -76,8 +77,8 @@ fn port(conf: &mut Conf, server: &Server, tls: Option<&Tls>, to_tls: Option<&Tls
                 encryption(conf, server, tls);
             }
             let (target, status) = match (tls, to_tls) {
-                (Some(tls), _) => (format!("https://{name}{}", suffix(tls.port, 443)), "R=301"),
-                (None, Some(tls)) => (format!("https://{name}{}", suffix(tls.port, 443)), "R=302"),
+                (Some(tls), _) => (secure(tls), "R=301"),
+                (None, Some(tls)) => (secure(tls), "R=302"),
                 (None, None) => (format!("http://{name}{}", suffix(server.port, 80)), "R=301"),
             };
             redirect(conf, &target, status);

@@ -6,9 +6,19 @@ use crate::server::Server;
 
 /// Whether anything is passed on.
 pub(super) fn is_used(server: &Server) -> bool {
+    targets(server).next().is_some()
+}
+
+/// Whether a target is reached by TLS, which httpd must be able to do.
+pub(super) fn reaches_tls(server: &Server) -> bool {
+    targets(server).any(|target| target.starts_with("https:"))
+}
+
+/// URLs of all servers behind this one.
+fn targets(server: &Server) -> impl Iterator<Item = &str> {
     let proxy = &server.options.proxy;
     let lists = [&proxy.proxy_mount_point, &proxy.proxy_url_alias, &proxy.proxy_virtual_host];
-    lists.iter().any(|list| !list.is_empty())
+    lists.into_iter().flat_map(|list| pairs(list)).map(|(_, target)| target)
 }
 
 pub(super) fn write(conf: &mut Conf, server: &Server) {
@@ -71,13 +81,6 @@ fn passed(conf: &mut Conf, url: &str, target: &str) {
 
 fn with_slash(target: &str) -> String {
     if target.ends_with('/') { target.to_owned() } else { format!("{target}/") }
-}
-
-/// Whether a target is reached by TLS and httpd can do that.
-pub(super) fn reaches_tls(server: &Server) -> bool {
-    let proxy = &server.options.proxy;
-    let lists = [&proxy.proxy_mount_point, &proxy.proxy_url_alias, &proxy.proxy_virtual_host];
-    lists.iter().flat_map(|list| pairs(list)).any(|(_, target)| target.starts_with("https:"))
 }
 
 /// A text as a regular expression for itself.

@@ -34,11 +34,13 @@ pub(super) fn daemon(conf: &mut Conf, server: &Server) {
     let (limits, buffers) = (&server.options.limits, &server.options.buffers);
     let mut group = Group::new(&server.group_name, &server.title);
     group.place(server);
-    if let Some(processes) = server.options.workers.processes {
-        group.add("processes", processes.max(1));
+    let (processes, threads) = server.options.workers.of_application();
+    // Written at all, it tells the application that there may be others.
+    if server.options.workers.processes.is_some() {
+        group.add("processes", processes);
     }
     for (name, value) in [
-        ("threads", server.options.workers.threads.max(1)),
+        ("threads", threads),
         ("maximum-requests", limits.maximum_requests),
         ("listen-backlog", buffers.daemon_backlog),
         ("queue-timeout", limits.queue_timeout),
@@ -181,16 +183,20 @@ pub(super) fn handler(conf: &mut Conf, server: &Server) {
     }
 }
 
-pub(super) fn process_and_application_group(server: &Server) -> String {
-    let process = match server.mode {
-        Mode::Daemon => always_quoted(&server.group_name),
-        _ => "%{GLOBAL}".to_owned(),
-    };
+/// Where scripts run, as an option of their directives.
+pub(super) fn process_group(server: &Server) -> String {
+    match server.mode {
+        Mode::Daemon => format!("process-group={}", always_quoted(&server.group_name)),
+        _ => "process-group=%{GLOBAL}".to_owned(),
+    }
+}
+
+fn process_and_application_group(server: &Server) -> String {
     let application = match server.options.python.application_group.as_deref() {
         None | Some("%{GLOBAL}") => "%{GLOBAL}".to_owned(),
         Some(name) => always_quoted(name),
     };
-    format!("process-group={process} application-group={application}")
+    format!("{} application-group={application}", process_group(server))
 }
 
 /// Whether the application loads when a process starts: an application group that

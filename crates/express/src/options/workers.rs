@@ -46,6 +46,14 @@ pub struct Workers {
     pub switch_interval: Option<f64>,
 }
 
+impl Workers {
+    /// Processes and threads in each of them that applications have.
+    #[must_use]
+    pub fn of_application(&self) -> (u32, u32) {
+        (self.processes.unwrap_or(1).max(1), self.threads.max(1))
+    }
+}
+
 /// Reloading of changed code.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reloading")]
