@@ -59,10 +59,9 @@ impl Mode {
 }
 
 impl Capacity {
-    /// The figures for these options.
+    /// The figures for these options, and processes and threads of applications.
     #[must_use]
-    pub(crate) fn of(workers: &Workers, mode: Mode) -> Self {
-        let (processes, threads) = workers.of_application();
+    pub(crate) fn of(workers: &Workers, (processes, threads): (u32, u32), mode: Mode) -> Self {
         let application = processes.saturating_mul(threads);
         match mode {
             Mode::Debug => Self::fixed(1, 1),

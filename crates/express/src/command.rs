@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::caller::Caller;
 use crate::error::{Error, Result};
-
+use crate::option_file::Given;
 use crate::programs::Programs;
 use crate::server::Server;
 use crate::usage::{self, COMMANDS, PROGRAM};
@@ -71,19 +71,19 @@ fn carry_out(caller: &Caller) -> Result<u8> {
 
 fn serve(name: &str, rest: Vec<String>, caller: &Caller) -> Result<u8> {
     let rest = words::split_pairs(rest, &usage::server_command(name));
-    let options = match usage::read_options(name, rest) {
-        Ok(options) => options,
+    let given = match Given::read(name, &rest, caller) {
+        Ok(given) => given,
         Err(help) if help.code == 0 => return print(&help.to_string()),
         Err(error) => {
             crate::say(&format!("Usage: {PROGRAM} {name} script [options]\n"));
             return Err(error);
         }
     };
-    for idle in options.idle() {
+    for idle in given.options.idle() {
         crate::say(&format!("{PROGRAM}: warning: {idle}"));
     }
-    let setup = name == "setup-server" || options.debugging.setup_only;
-    let server = Server::new(options, caller)?;
+    let setup = name == "setup-server" || given.options.debugging.setup_only;
+    let server = Server::new(given, caller)?;
     let shown = &server.options.shown;
     if shown.print_config {
         return print(&conf::write(&server)?);

@@ -10,6 +10,7 @@ mod error;
 mod launch;
 mod locale;
 mod logs;
+mod option_file;
 pub mod options;
 mod process;
 mod programs;

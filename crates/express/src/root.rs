@@ -41,17 +41,18 @@ pub(crate) fn write(server: &Server) -> Result<Environment> {
     }
     let package = server.path("python/mod_wsgi");
     write_package(&package)?;
-    for (name, template, settings) in [
-        ("handler.wsgi", HANDLER, settings(server)),
-        ("resource.wsgi", RESOURCE, resources(server)),
-        ("default.wsgi", WELCOME, Value::Null),
-    ] {
+    let handlers = server.applications().map(|one| (one.script(), HANDLER, settings(one)));
+    let others = [
+        ("resource.wsgi".to_owned(), RESOURCE, resources(server)),
+        ("default.wsgi".to_owned(), WELCOME, Value::Null),
+    ];
+    for (name, template, settings) in handlers.chain(others) {
         // JSON's texts are Python's, too.
         let literal = |text: String| Value::String(text).to_string();
         let script = template
             .replace("@PACKAGE@", &literal(package.to_string_lossy().into_owned()))
             .replace("@SETTINGS@", &literal(settings.to_string()));
-        write_file(&server.path(name), script.as_bytes(), 0o644)?;
+        write_file(&server.path(&name), script.as_bytes(), 0o644)?;
     }
     keep_or_make(&server.rewrite_rules())?;
     let envvars = server.path("envvars");
@@ -107,12 +108,9 @@ fn make_root(server: &Server) -> Result<()> {
 
 /// Folders that are made where they are missing.
 fn folders(server: &Server) -> Vec<PathBuf> {
-    let mut folders = vec![
-        server.path("htdocs"),
-        server.logs.clone(),
-        server.document_root.clone(),
-        server.mount_folder(),
-    ];
+    let mut folders =
+        vec![server.path("htdocs"), server.logs.clone(), server.document_root.clone()];
+    folders.extend(server.applications().map(Server::mount_folder));
     if let Some(folder) = &server.options.files.socket_prefix {
         folders.push(PathBuf::from(folder));
     }
@@ -122,7 +120,7 @@ fn folders(server: &Server) -> Vec<PathBuf> {
 /// Folders that the application writes to.
 fn given_away(server: &Server) -> Vec<PathBuf> {
     let tools = server.tools().into_iter().map(|(_, folder)| folder);
-    std::iter::once(server.eggs()).chain(tools).collect()
+    server.applications().map(Server::eggs).chain(tools).collect()
 }
 
 fn give_away(server: &Server, folder: &Path) -> Result<()> {

@@ -1,12 +1,14 @@
 //! What follows from the options: names, places, mode, capacity. Everything that
 //! is written, said or started takes its facts from here, and only from here.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::caller::{Caller, group_of, user_of};
 use crate::capacity::{Capacity, Mode};
 use crate::error::{Error, Result};
 use crate::locale;
+use crate::option_file::Given;
 use crate::options::{Options, Services, pairs};
 use crate::programs::Programs;
 
@@ -60,6 +62,14 @@ pub(crate) struct Server {
     pub python_path: String,
     /// Working directory, if one is named.
     pub working_directory: Option<String>,
+    /// End of the names of what only one of several applications has: its handler and
+    /// its script.
+    pub suffix: String,
+    /// Further applications, each as the server that it would have alone: its entry
+    /// point, mount point, process group and limits are its own.
+    pub others: Vec<Server>,
+    /// File of options, if there is one.
+    pub options_file: Option<PathBuf>,
 }
 
 /// TLS.
@@ -113,7 +123,43 @@ impl Server {
     ///
     /// # Errors
     /// Options that cannot hold on this machine.
-    pub(crate) fn new(options: Options, caller: &Caller) -> Result<Self> {
+    pub(crate) fn new(given: Given, caller: &Caller) -> Result<Self> {
+        let mut server = Self::of_one(given.options, caller)?;
+        server.options_file = given.file;
+        for (name, options) in given.others {
+            let mut other = Self::of_one(options, caller)?;
+            if !other.dispatches() {
+                return Err(Error::usage(format!("the application `{name}` is static"))
+                    .hint("files are served beside applications by `url-alias`"));
+            }
+            other.document_root.clone_from(&server.document_root);
+            other.suffix = format!("-{name}");
+            server.others.push(other);
+        }
+        server.check_applications()?;
+        server.capacity = Capacity::of(&server.options.workers, server.threads(), server.mode);
+        Ok(server)
+    }
+
+    /// What two applications cannot share.
+    fn check_applications(&self) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        for one in self.applications() {
+            for (what, value) in
+                [("mount point", &one.mount_point), ("process group", &one.group_name)]
+            {
+                if !seen.insert((what, value)) {
+                    return Err(Error::usage(format!(
+                        "two applications have the {what} `{value}`"
+                    ))
+                    .hint("give each [[application]] one of its own"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn of_one(options: Options, caller: &Caller) -> Result<Self> {
         options.check()?;
         check_files(&options, caller)?;
         let listening = &options.listening;
@@ -169,7 +215,7 @@ impl Server {
                 None => format!("(wsgi:{host}:{}:{})", listening.port, caller.uid),
             },
             group_name: group_name.unwrap_or_else(|| format!("{host}:{}", listening.port)),
-            capacity: Capacity::of(&options.workers, mode),
+            capacity: Capacity::of(&options.workers, options.workers.of_application(), mode),
             locale: locale::choose(
                 options.python.locale.as_deref().or(options.python.lang.as_deref()),
                 &caller.variables,
@@ -203,7 +249,37 @@ impl Server {
             mpms,
             options,
             caller: caller.clone(),
+            suffix: String::new(),
+            others: Vec::new(),
+            options_file: None,
         })
+    }
+
+    /// The applications, the main one first.
+    pub(crate) fn applications(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
+    }
+
+    /// File name of the script that stands for the application.
+    #[must_use]
+    pub(crate) fn script(&self) -> String {
+        format!("handler{}.wsgi", self.suffix)
+    }
+
+    /// Processes, and threads in each of them, that httpd's workers serve: where there
+    /// are several applications, all threads of all.
+    fn threads(&self) -> (u32, u32) {
+        let of = |one: &Self| one.options.workers.of_application();
+        if self.others.is_empty() {
+            return of(self);
+        }
+        let product = |(processes, threads): (u32, u32)| processes.saturating_mul(threads);
+        let all = self.applications().map(|one| product(of(one)));
+        match self.mode {
+            // All applications are in all processes.
+            Mode::Embedded => of(self),
+            _ => (1, all.fold(0, u32::saturating_add)),
+        }
     }
 
     /// A place in the server root.

@@ -20,6 +20,15 @@ pub(crate) fn text(server: &Server, setup: bool) -> String {
     if options.telemetry.server_status {
         say("Server Status", &format!("{}server-status", server.url()));
     }
+    if let Some(file) = &server.options_file {
+        say("Options File", &file.display());
+    }
+    for one in server.applications().filter(|_| !server.others.is_empty()) {
+        let (processes, threads) = one.options.workers.of_application();
+        let what = one.entry.what.as_deref().unwrap_or_default();
+        let (url, group) = (&one.mount_point, &one.group_name);
+        say("Application", &format!("{url} -> {what} ({group}, {processes} * {threads})"));
+    }
     say("Server Root", &server.root.display());
     say("Server Conf", &server.path("httpd.conf").display());
     let logs = &options.logs;
@@ -47,10 +56,16 @@ pub(crate) fn text(server: &Server, setup: bool) -> String {
         say("Control Script", &server.path("apachectl").display());
     }
     say("Operating Mode", &server.mode.name());
+    let threads_of = |(processes, threads): (u32, u32)| u64::from(processes) * u64::from(threads);
+    let capacity: u64 =
+        server.applications().map(|one| threads_of(one.options.workers.of_application())).sum();
     let (processes, threads) = options.workers.of_application();
     let plural = if processes == 1 { "process" } else { "processes" };
-    let capacity = u64::from(processes) * u64::from(threads);
-    say("Request Capacity", &format!("{capacity} ({processes} {plural} * {threads} threads)"));
+    let how = match server.others.len() {
+        0 => format!("{processes} {plural} * {threads} threads"),
+        others => format!("{} applications", others + 1),
+    };
+    say("Request Capacity", &format!("{capacity} ({how})"));
     if server.mode == Mode::Daemon {
         let limits = &options.limits;
         say("Request Timeout", &format!("{} (seconds)", limits.request_timeout));

@@ -131,7 +131,7 @@ fn translate(error: &clap::Error, command: &Command) -> Error {
 }
 
 /// An option that nobody knows: of old, ambiguous, or mistyped.
-fn unknown(name: &str, command: &Command) -> Error {
+pub(crate) fn unknown(name: &str, command: &Command) -> Error {
     let known = || {
         let visible = command.get_opts().filter(|option| !option.is_hide_set());
         visible.filter_map(|option| Some(format!("--{}", option.get_long()?)))
@@ -195,4 +195,27 @@ after the application. `--name VALUE` and `--name=VALUE` are the same, a name ma
 cut short as long as it is the only one that begins so, and of an option that is\n\
 given twice the last one counts, unless it may be repeated. `$NAME` is replaced by a\n\
 variable of the environment. Whole numbers may be written as `0x1f`, `0b11` or `017`.\n\
-A usage error has exit code 2, a server that cannot start 1.\n";
+A usage error has exit code 2, a server that cannot start 1.\n\n\
+## Option files\n\n\
+A file `mod_wsgi.toml` in the current folder, or the table `[tool.mod_wsgi]` of its\n\
+`pyproject.toml`, holds options under the same names; what is typed counts more.\n\
+`--options-file` names another file, `--no-options-file` reads none. Paths belong to\n\
+the folder of the file. Flags are `true` or `false`, options that may be repeated\n\
+take an array, those of two values a table or an array of pairs.\n\n\
+```toml\n\
+port = 8080\n\
+access-log = true\n\
+url-alias = { \"/static\" = \"static\" }\n\n\
+[[application]]\n\
+name = \"shop\"\n\
+entry-point = \"shop/wsgi.py\"\n\
+processes = 2\n\n\
+[[application]]\n\
+name = \"blog\"\n\
+mount-point = \"/blog\"\n\
+entry-point = \"blog.wsgi\"\n\
+application-type = \"module\"\n\
+```\n\n\
+Each `[[application]]` has daemon processes of its own, under its name, and may have\n\
+its own Python path, working directory, processes, threads, timeouts and buffers;\n\
+what it does not say itself, the options above it, or typed, say for all.\n";

@@ -315,7 +315,10 @@ const CASES: &[(&[&str], &[&str])] = &[
 ];
 
 /// Options whose effect is not in the configuration, and the file or test that has it.
-const ELSEWHERE: [&str; 46] = [
+const ELSEWHERE: [&str; 48] = [
+    // Files of options.
+    "--options-file",
+    "--no-options-file",
     "--print-config",
     "--print-unit",
     "--dry-run",

@@ -14,9 +14,11 @@ pub(super) fn folders(conf: &mut Conf, server: &Server) {
     conf.line("AccessFileName", [".htaccess"]);
     conf.section("Directory", &path(&server.root), |conf| {
         overrides(conf, server);
-        conf.section("Files", "handler.wsgi", |conf| {
-            conf.line("Require", ["all", "granted"]);
-        });
+        for one in server.applications() {
+            conf.section("Files", &one.script(), |conf| {
+                conf.line("Require", ["all", "granted"]);
+            });
+        }
     });
     conf.section("Directory", &path(&server.document_root), |conf| {
         overrides(conf, server);
@@ -63,7 +65,7 @@ pub(super) fn dispatch(conf: &mut Conf, server: &Server) {
         if server.options.telemetry.server_status {
             conf.written("RewriteCond", "%{REQUEST_URI} !/server-status");
         }
-        conf.written("RewriteRule", ".* - [H=wsgi-handler]");
+        conf.written("RewriteRule", &format!(".* - [H=wsgi-handler{}]", server.suffix));
     });
 }
 

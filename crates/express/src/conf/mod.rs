@@ -43,7 +43,7 @@ pub(crate) fn write(server: &Server) -> Result<String> {
     modules(&mut conf, server)?;
     limits(&mut conf, server);
     wsgi::globals(&mut conf, server);
-    wsgi::daemon(&mut conf, server);
+    wsgi::daemons(&mut conf, server);
     wsgi::requests(&mut conf, server);
     wsgi::metrics(&mut conf, server);
     connections(&mut conf, server);
@@ -52,9 +52,13 @@ pub(crate) fn write(server: &Server) -> Result<String> {
     hosts::session_cache(&mut conf, server);
     hosts::write(&mut conf, server);
     content::folders(&mut conf, server);
-    content::dispatch(&mut conf, server);
+    for one in server.applications() {
+        content::dispatch(&mut conf, one);
+    }
     content::access(&mut conf, server);
-    wsgi::handler(&mut conf, server);
+    for one in server.applications() {
+        wsgi::handler(&mut conf, one);
+    }
     wsgi::ignored_activity(&mut conf, server);
     proxies::write(&mut conf, server);
     content::aliases(&mut conf, server);

@@ -24,13 +24,19 @@ pub(super) fn globals(conf: &mut Conf, server: &Server) {
     }
 }
 
-/// The daemon process group of the application.
-pub(super) fn daemon(conf: &mut Conf, server: &Server) {
+/// The daemon process groups of the applications.
+pub(super) fn daemons(conf: &mut Conf, server: &Server) {
     if server.mode != Mode::Daemon {
         return;
     }
     conf.title("Processes of the application");
     conf.line("WSGIRestrictEmbedded", ["On"]);
+    for one in server.applications() {
+        daemon(conf, one);
+    }
+}
+
+fn daemon(conf: &mut Conf, server: &Server) {
     let (limits, buffers) = (&server.options.limits, &server.options.buffers);
     let mut group = Group::new(&server.group_name, &server.title);
     group.place(server);
@@ -176,8 +182,9 @@ pub(super) fn handler(conf: &mut Conf, server: &Server) {
     }
     conf.title("The application");
     let options = process_and_application_group(server);
-    let script = always_quoted(&path(&server.path("handler.wsgi")));
-    conf.written("WSGIHandlerScript", &format!("wsgi-handler {script} {options}"));
+    let script = always_quoted(&path(&server.path(&server.script())));
+    let handler = format!("wsgi-handler{}", server.suffix);
+    conf.written("WSGIHandlerScript", &format!("{handler} {script} {options}"));
     if is_preloaded(server) {
         conf.written("WSGIImportScript", &format!("{script} {options}"));
     }

@@ -60,6 +60,13 @@ pub struct Logs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Places and programs")]
 pub struct Files {
+    /// File of options, in TOML. Unset, `mod_wsgi.toml` or a `pyproject.toml` with a table
+    /// `[tool.mod_wsgi]` in the current folder, if there is one.
+    #[arg(long, value_name = "FILE-PATH")]
+    pub options_file: Option<String>,
+    /// Read no such file.
+    #[arg(long)]
+    pub no_options_file: bool,
     /// Folder that everything is written to. Unset, one that is named by host, port and
     /// user among the temporary files.
     #[arg(long, value_name = "DIRECTORY-PATH")]

@@ -90,6 +90,15 @@ impl Options {
         Ok(())
     }
 
+    /// Whether an application, or a folder of files, is named.
+    #[must_use]
+    pub fn names_application(&self) -> bool {
+        let python = &self.python;
+        python.entry_point.is_some()
+            || !self.words.is_empty()
+            || python.application_type == "static"
+    }
+
     /// Options that are given and change nothing.
     #[must_use]
     pub fn idle(&self) -> Vec<String> {

@@ -10,7 +10,9 @@ mod_wsgi.__path__ = [@PACKAGE@, *getattr(mod_wsgi, "__path__", [])]
 
 from mod_wsgi.express.handler import Handler
 
-handler = Handler(json.loads(@SETTINGS@))
+# A line of its own, so that it is not in every traceback.
+settings = json.loads(@SETTINGS@)
+handler = Handler(settings)
 handle_request = handler.handle_request
 
 if handler.reloading:

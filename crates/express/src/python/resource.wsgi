@@ -9,7 +9,9 @@ mod_wsgi.__path__ = [@PACKAGE@, *getattr(mod_wsgi, "__path__", [])]
 
 from mod_wsgi.express.resource import Resources
 
-handler = Resources(json.loads(@SETTINGS@))
+# A line of its own, so that it is not in every traceback.
+settings = json.loads(@SETTINGS@)
+handler = Resources(settings)
 handle_request = handler.handle_request
 
 if handler.reloading:
