@@ -20,6 +20,7 @@ mod configuration;
 mod effects;
 mod grammar;
 mod hosts;
+mod logs;
 mod option_files;
 mod root;
 mod seed;

@@ -14,7 +14,7 @@ use crate::option_file::Given;
 use crate::programs::Programs;
 use crate::server::Server;
 use crate::usage::{self, COMMANDS, PROGRAM};
-use crate::{conf, launch, root, summary, unit, words};
+use crate::{check, conf, json_log, launch, root, summary, unit, words};
 
 /// Name of the program.
 pub const NAME: &str = PROGRAM;
@@ -60,6 +60,8 @@ fn carry_out(caller: &Caller) -> Result<u8> {
         "completions" => completions(&rest),
         "man" => no_more(&rest).and_then(|()| man()),
         "version" | "--version" => no_more(&rest).and_then(|()| version(&caller)),
+        // For httpd, which pipes its logs through it.
+        "json-log" => json_log::run(&rest),
         // For the Django command, which offers the same options.
         "options" => print(&format!("{}\n", options_of_server())),
         _ => {
@@ -93,6 +95,9 @@ fn serve(name: &str, rest: Vec<String>, caller: &Caller) -> Result<u8> {
     }
     if shown.dry_run {
         return print(&summary::text(&server, setup));
+    }
+    if shown.check {
+        return check::run(&server);
     }
     if !setup {
         launch::refuse_root(&server)?;

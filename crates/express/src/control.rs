@@ -137,10 +137,7 @@ pub(crate) fn script(server: &Server) -> String {
     let envvars = word(&server.path("envvars").to_string_lossy());
     let (user, group, locale) =
         (word(&server.account.user), word(&server.account.group), word(&server.locale));
-    let python = server.programs.python_home.as_ref().map_or_else(
-        || "python3".to_owned(),
-        |home| word(&home.join("bin/python3").to_string_lossy()),
-    );
+    let python = word(&server.programs.python().to_string_lossy());
     let status = word(&format!("{}server-status", server.url()));
     format!(
         r#"#!{shell}

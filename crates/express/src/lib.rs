@@ -3,10 +3,12 @@
 
 mod caller;
 mod capacity;
+mod check;
 mod command;
 mod conf;
 mod control;
 mod error;
+mod json_log;
 mod launch;
 mod locale;
 mod logs;

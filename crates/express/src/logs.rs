@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::path::PathBuf;
 
 use crate::server::Server;
+use crate::{control, json_log};
 
 /// Which log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +25,9 @@ impl Server {
     /// The target of a log as httpd has it: a file, or a program after `|`.
     #[must_use]
     pub(crate) fn log_target(&self, name: &str, stream: Stream) -> String {
+        if self.options.logs.json_logs {
+            return self.json_target(name, stream);
+        }
         if self.logs_to_terminal() {
             return terminal(stream);
         }
@@ -31,9 +35,28 @@ impl Server {
         if !self.options.logs.rotate_logs {
             return file;
         }
-        let program = self.programs.rotatelogs.to_string_lossy();
-        let size = self.options.logs.max_log_size;
-        format!("|{} {} {size}M", word(&program), word(&(file + ".%Y-%m-%d-%H_%M_%S")))
+        format!("|{}", self.rotation(&file, word))
+    }
+
+    /// Command of the program that begins a new file now and then.
+    fn rotation(&self, file: &str, word: impl Fn(&str) -> String) -> String {
+        let program = word(&self.programs.rotatelogs.to_string_lossy());
+        let file = word(&format!("{file}.%Y-%m-%d-%H_%M_%S"));
+        format!("{program} {file} {}M", self.options.logs.max_log_size)
+    }
+
+    /// The target of a log in JSON: a pipe through the program that makes it. What it
+    /// prints is all it has: httpd gives such programs no standard error of their own.
+    fn json_target(&self, name: &str, stream: Stream) -> String {
+        let writer = json_log::command(self, stream);
+        let file = self.log_file(name).to_string_lossy().into_owned();
+        if self.logs_to_terminal() {
+            return format!("|$exec {writer}");
+        }
+        match self.options.logs.rotate_logs {
+            true => format!("|${writer} | {}", self.rotation(&file, control::word)),
+            false => format!("|$exec {writer} >> {}", control::word(&file)),
+        }
     }
 }
 

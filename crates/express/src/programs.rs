@@ -94,6 +94,16 @@ impl Programs {
         self.file(name).is_file()
     }
 
+    /// Python itself, for what runs outside of httpd.
+    #[must_use]
+    pub(crate) fn python(&self) -> PathBuf {
+        let bin = self.python_home.as_ref().map(|home| home.join("bin"));
+        let found = bin.and_then(|bin| {
+            ["python3", "python"].map(|name| bin.join(name)).into_iter().find(|file| file.is_file())
+        });
+        found.unwrap_or_else(|| PathBuf::from("python3"))
+    }
+
     /// The file of a module.
     #[must_use]
     pub(crate) fn file(&self, name: &str) -> PathBuf {

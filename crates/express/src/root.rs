@@ -132,7 +132,7 @@ fn give_away(server: &Server, folder: &Path) -> Result<()> {
 }
 
 /// What the wrapper script is told.
-fn settings(server: &Server) -> Value {
+pub(crate) fn settings(server: &Server) -> Value {
     let (options, debugging) = (&server.options, &server.options.debugging);
     let entry = server.entry.what.clone();
     json!({

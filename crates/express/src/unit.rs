@@ -4,7 +4,7 @@
 use crate::server::Server;
 
 /// Options that only show something.
-const SHOWN: [&str; 3] = ["--print-unit", "--print-config", "--dry-run"];
+const SHOWN: [&str; 4] = ["--print-unit", "--print-config", "--dry-run", "--check"];
 
 /// The unit.
 #[must_use]

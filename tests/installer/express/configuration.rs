@@ -315,7 +315,10 @@ const CASES: &[(&[&str], &[&str])] = &[
 ];
 
 /// Options whose effect is not in the configuration, and the file or test that has it.
-const ELSEWHERE: [&str; 48] = [
+const ELSEWHERE: [&str; 50] = [
+    // Logs; the application, loaded once.
+    "--json-logs",
+    "--check",
     // Files of options.
     "--options-file",
     "--no-options-file",

@@ -12,6 +12,7 @@ pub(crate) use self::text::{Conf, always_quoted, path};
 
 use crate::capacity::Mode;
 use crate::error::{Error, Result};
+use crate::json_log;
 use crate::server::Server;
 
 /// Modules of httpd that every server has.
@@ -315,7 +316,9 @@ fn logs(conf: &mut Conf, server: &Server) {
     conf.title("Logs");
     conf.line("ErrorLog", [server.log_target(&logs.error_log_name, crate::logs::Stream::Error)]);
     conf.line("LogLevel", logs.log_level.split_ascii_whitespace());
-    if let Some(format) = &logs.error_log_format {
+    if logs.json_logs {
+        conf.written("ErrorLogFormat", &always_quoted(json_log::ERROR_FORMAT));
+    } else if let Some(format) = &logs.error_log_format {
         conf.written("ErrorLogFormat", &always_quoted(format));
     }
     if server.has_access_log() {
@@ -324,7 +327,11 @@ fn logs(conf: &mut Conf, server: &Server) {
             "LogFormat",
             ["%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-agent}i\"", "combined"],
         );
-        let nickname = match logs.access_log_format.as_deref() {
+        let format = match logs.json_logs {
+            true => Some(json_log::ACCESS_FORMAT),
+            false => logs.access_log_format.as_deref(),
+        };
+        let nickname = match format {
             None => "common",
             Some(name @ ("common" | "combined")) => name,
             Some(format) => {

@@ -36,6 +36,10 @@ pub struct Logs {
     /// Name of the error log.
     #[arg(long, value_name = "FILE-NAME", default_value = "error_log")]
     pub error_log_name: String,
+    /// Write each line of the logs as an object of JSON; on the terminal, both logs to
+    /// standard output.
+    #[arg(long)]
+    pub json_logs: bool,
     /// Log what httpd says before its error log is open.
     #[arg(long)]
     pub startup_log: bool,
@@ -107,6 +111,9 @@ pub struct Shown {
     /// Print the summary; write and start nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Load the applications once, as the server would, and tell whether they do.
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// Services: scripts in daemon processes of their own.
@@ -125,6 +132,21 @@ pub struct Services {
     /// Log file of a service. May be repeated.
     #[arg(long, num_args = 2, value_names = ["SERVICE", "FILE-NAME"])]
     pub service_log_file: Vec<String>,
+}
+
+impl Logs {
+    pub(super) fn check(&self) -> Result<()> {
+        let formats = [
+            ("--access-log-format", &self.access_log_format),
+            ("--error-log-format", &self.error_log_format),
+        ];
+        for (option, format) in formats {
+            if self.json_logs && format.is_some() {
+                return Err(Error::usage(format!("{option} cannot be used with --json-logs.")));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Services {

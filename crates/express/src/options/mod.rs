@@ -81,6 +81,7 @@ impl Options {
         self.listening.check()?;
         self.telemetry.check()?;
         self.services.check()?;
+        self.logs.check()?;
         if self.debugging.debugger_startup && !self.debugging.enable_debugger {
             return Err(needs("--debugger-startup", "--enable-debugger"));
         }
