@@ -131,6 +131,12 @@ impl<'r> Request<'r> {
         bytes_of(self.record().method).unwrap_or_default()
     }
 
+    /// Has the answer to any other method name those that are allowed: GET and HEAD.
+    pub fn allow_get(self) {
+        // SAFETY: S1: a request is never without its list of methods.
+        unsafe { (*self.record().allowed_methods).method_mask |= 1 << sys::M_GET };
+    }
+
     /// Whether only a head is wanted.
     #[must_use]
     pub fn is_head(self) -> bool {
@@ -377,6 +383,25 @@ impl<'r> Request<'r> {
         // SAFETY: S1: a connection is never without its client's address.
         let port = unsafe { (*(*record.connection).client_addr).port };
         (bytes_of(record.useragent_ip).unwrap_or_default(), port)
+    }
+
+    /// Whether the client is a program on this machine: by its connection and by what
+    /// modules made of it, and no proxy has said that it speaks for somebody else.
+    #[must_use]
+    pub fn is_of_this_machine(self) -> bool {
+        // SAFETY: S1: a connection is never without its client's address.
+        let connected = bytes_of(unsafe { (*self.record().connection).client_ip });
+        let is_loopback = |address: Option<&[u8]>| {
+            let address = address.and_then(|address| std::str::from_utf8(address).ok());
+            let address = address.and_then(|text| text.parse::<std::net::IpAddr>().ok());
+            address.is_some_and(|address| address.to_canonical().is_loopback())
+        };
+        let speaks_for_others = [c"X-Forwarded-For", c"Forwarded", c"X-Real-IP"]
+            .into_iter()
+            .any(|name| self.headers_in().get(name).is_some());
+        is_loopback(connected)
+            && is_loopback(bytes_of(self.record().useragent_ip))
+            && !speaks_for_others
     }
 
     /// Name of the client's host, where `HostnameLookups` found one.

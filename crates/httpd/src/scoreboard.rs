@@ -49,6 +49,13 @@ impl Scoreboard {
     }
 }
 
+/// Whether requests and bytes are counted: `ExtendedStatus`.
+#[must_use]
+pub fn counts_requests() -> bool {
+    // SAFETY: S5: httpd's own number, which only the configuration sets.
+    unsafe { sys::ap_extended_status != 0 }
+}
+
 /// The letter that mod_status shows for a state.
 #[must_use]
 pub fn letter_of(status: u8) -> u8 {

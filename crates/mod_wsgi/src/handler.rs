@@ -14,7 +14,7 @@ use crate::exchange::exchange_of;
 use crate::names::Names;
 use crate::question::{Asked, log};
 use crate::signals::AtWork;
-use crate::{python, translate};
+use crate::{python, status, translate};
 
 /// Answers a request for a script.
 pub(crate) fn handle(request: Request<'_>) -> c_int {
@@ -24,7 +24,7 @@ pub(crate) fn handle(request: Request<'_>) -> c_int {
     let is_script = name == translate::HANDLER.to_bytes() || name == b"application/x-httpd-wsgi";
     let script = std::str::from_utf8(name).ok().and_then(|name| config.handler_scripts.get(name));
     if !is_script && script.is_none() {
-        return sys::DECLINED;
+        return status::handle(request, name);
     }
     match serve(request, config, script) {
         Ok(status) | Err(status) => status,

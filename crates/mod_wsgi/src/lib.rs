@@ -18,6 +18,7 @@ mod names;
 mod python;
 mod question;
 mod signals;
+mod status;
 mod translate;
 
 use std::ffi::{CStr, c_char, c_int, c_void};

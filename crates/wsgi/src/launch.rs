@@ -120,6 +120,21 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in order.
+    pub const ALL: [Self; 11] = [
+        Self::MaximumRequests,
+        Self::RestartInterval,
+        Self::CpuTimeLimit,
+        Self::EvictionSignal,
+        Self::GracefulSignal,
+        Self::RequestTimeout,
+        Self::StartupTimeout,
+        Self::InactivityTimeout,
+        Self::DeadlockTimeout,
+        Self::ScriptReload,
+        Self::ShutdownSignal,
+    ];
+
     /// As applications see it.
     #[must_use]
     pub fn text(self) -> &'static str {

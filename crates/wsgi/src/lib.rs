@@ -20,4 +20,5 @@ pub mod options;
 pub mod proxy;
 pub mod reload;
 pub mod scoreboard;
+pub mod status;
 pub mod wire;

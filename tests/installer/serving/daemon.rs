@@ -24,6 +24,7 @@ mod preload;
 mod restarts;
 mod services;
 mod signals;
+mod status;
 mod timers;
 
 /// Asks for the process that answers.

@@ -110,6 +110,8 @@ functions! {
 unsafe extern "C" {
     /// `http_main.h`: the main server.
     pub static ap_server_conf: *mut server_rec;
+    /// `scoreboard.h`: `ExtendedStatus`.
+    pub static ap_extended_status: c_int;
     /// `unixd.h`: `User`, `Group` and their kin.
     pub static ap_unixd_config: unixd_config_rec;
     /// `apr_buckets.h`: the kind of bucket that ends a body.

@@ -51,7 +51,7 @@ macro_rules! opaque {
 
 opaque! {
     apr_pool_t apr_table_t apr_bucket_alloc_t apr_file_t apr_hash_t apr_thread_mutex_t
-    ap_conf_vector_t ap_method_list_t ap_configfile_t server_addr_rec
+    ap_conf_vector_t ap_configfile_t server_addr_rec
     htaccess_result apr_thread_t ap_regex_t apr_socket_t
 }
 
@@ -408,6 +408,11 @@ structs! {
         client64: [c_char; 64],
     }
 
+    /// `httpd.h`: methods.
+    prefix ap_method_list_t {
+        method_mask: i64,
+    }
+
     /// `ap_regex.h`: where a match lies.
     whole ap_regmatch_t {
         rm_so: c_int,
@@ -493,6 +498,7 @@ constants! {
     DECLINED: c_int = -1;
     DONE: c_int = -2;
     HTTP_FORBIDDEN: c_int = 403;
+    HTTP_METHOD_NOT_ALLOWED: c_int = 405;
     HTTP_NOT_FOUND: c_int = 404;
     HTTP_LENGTH_REQUIRED: c_int = 411;
     HTTP_INTERNAL_SERVER_ERROR: c_int = 500;
@@ -537,6 +543,9 @@ constants! {
     AP_MPMQ_IS_THREADED: c_int = 2;
     AP_MPMQ_MAX_DAEMONS: c_int = 12;
     AP_MPMQ_MAX_THREADS: c_int = 6;
+    SERVER_READY: u8 = 2;
+    SERVER_BUSY_READ: u8 = 3;
+    SERVER_GRACEFUL: u8 = 9;
     REQUEST_CHUNKED_DECHUNK: c_int = 2;
     REQUEST_CHUNKED_ERROR: c_int = 1;
     AP_FTYPE_PROTOCOL: c_int = 30;

@@ -3,8 +3,11 @@
 //! themselves have no part in it.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use wsgi::status::Ended;
+
+use super::place::Process;
 use super::relay::now;
 
 /// The shared numbers of one group.
@@ -40,8 +43,17 @@ pub(crate) struct Slot {
     pub(crate) pid: AtomicI32,
     /// When it was started, in microseconds since 1970.
     pub(crate) started: AtomicI64,
-    /// Requests that httpd's processes have given it and that have not ended.
-    pub(crate) load: AtomicI32,
+    /// Requests that httpd's processes have given it: below, those that have not ended;
+    /// above, all. One number, so that to count them costs a request nothing.
+    traffic: AtomicU64,
+    /// How many of them were others' who had the place before.
+    before: AtomicU64,
+    /// When it was started itself, not what it knows: its zygote may be older.
+    pub(crate) born: AtomicI64,
+    /// How many processes were started for the place.
+    starts: AtomicU32,
+    /// Why the last one that had it has it no more, as [`Ended`] is written.
+    ended: AtomicU32,
     /// The last one that has died in this place, and how, as of `wait`.
     pub(crate) dead_pid: AtomicI32,
     /// See above; valid once `dead_pid` is the one asked for.
@@ -144,7 +156,60 @@ impl Slot {
     pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u32, Ordering::Release);
     }
+
+    /// A request is given to it.
+    pub(crate) fn begin(&self) {
+        self.traffic.fetch_add(ONE_OF_ALL + 1, Ordering::Relaxed);
+    }
+
+    /// One of its requests has ended.
+    pub(crate) fn end(&self) {
+        self.traffic.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Requests that have not ended.
+    pub(crate) fn load(&self) -> u32 {
+        // Fewer than 2^24: an httpd has not so many threads.
+        u32::try_from(self.traffic.load(Ordering::Relaxed) & (ONE_OF_ALL - 1)).unwrap_or(u32::MAX)
+    }
+
+    /// All requests: whoever had the place, and those of the present process.
+    pub(crate) fn requests(&self) -> (u64, u64) {
+        let all = self.traffic.load(Ordering::Relaxed) / ONE_OF_ALL;
+        (all, all.saturating_sub(self.before.load(Ordering::Relaxed)))
+    }
+
+    /// A process was started for it.
+    pub(crate) fn count_start(&self) {
+        self.starts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Processes that were started for it after the first one.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.starts.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
+    /// A process has it from now on.
+    pub(crate) fn is_taken(&self, process: &Process) {
+        let age = i64::try_from(process.begin.elapsed().as_micros()).unwrap_or(0);
+        self.born.store(now() - age, Ordering::Relaxed);
+        self.before.store(self.requests().0, Ordering::Relaxed);
+        self.pid.store(process.pid, Ordering::Relaxed);
+    }
+
+    /// Whoever had it has it no more.
+    pub(crate) fn note_end(&self, why: Ended) {
+        self.ended.store(why.number(), Ordering::Relaxed);
+    }
+
+    /// Why the last one has it no more, if one had it.
+    pub(crate) fn last_end(&self) -> Option<Ended> {
+        Ended::of_number(self.ended.load(Ordering::Relaxed))
+    }
 }
+
+/// One request among all, above the lower 24 bits.
+const ONE_OF_ALL: u64 = 1 << 24;
 
 const fn size(processes: usize) -> usize {
     size_of::<Group>() + processes * size_of::<Slot>()

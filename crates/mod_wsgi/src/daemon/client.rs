@@ -54,14 +54,14 @@ pub(crate) struct Ticket<'g>(&'g Slot);
 
 impl<'g> Ticket<'g> {
     fn of(slot: &'g Slot) -> Self {
-        slot.load.fetch_add(1, Ordering::Relaxed);
+        slot.begin();
         Self(slot)
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.0.load.fetch_sub(1, Ordering::Relaxed);
+        self.0.end();
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn choose(group: &Group, since: i64, deadline: Instant) -> Result<usi
         let has_thread = |slot: &Slot| {
             ready(slot)
                 && slot.started.load(Ordering::Acquire) >= fresh_since
-                && slot.load.load(Ordering::Relaxed) < i32::from(group.options.threads)
+                && slot.load() < u32::from(group.options.threads)
         };
         if let Some(place) = least_busy(slots, has_thread).or_else(|| least_busy(slots, ready)) {
             return Ok(place);
@@ -125,7 +125,7 @@ fn least_busy(slots: &[Slot], may: impl Fn(&Slot) -> bool) -> Option<usize> {
     (0..slots.len())
         .map(|number| (first + number) % slots.len())
         .filter(|place| may(&slots[*place]))
-        .min_by_key(|place| slots[*place].load.load(Ordering::Relaxed))
+        .min_by_key(|place| slots[*place].load())
 }
 
 /// A connection to a place, and whether it is a new one.

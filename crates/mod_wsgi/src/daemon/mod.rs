@@ -26,9 +26,10 @@ use httpd::{Request, Server, sys};
 use wsgi::options::daemon::DaemonOptions;
 
 use self::board::Board;
+pub(crate) use self::board::{Slot, State};
 use self::client::Idle;
 pub(crate) use self::relay::Target;
-pub(crate) use self::setup::{declare, enter_child, find, is_any, start, start_waiting};
+pub(crate) use self::setup::{all, declare, enter_child, find, is_any, start, start_waiting};
 use crate::config::DirectoryConfig;
 use crate::environ::{Environ, below};
 use crate::question::log;

@@ -35,10 +35,14 @@ static GROUPS: AtomicPtr<Vec<Group>> = AtomicPtr::new(std::ptr::null_mut());
 
 /// The group of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Group> {
+    all().iter().find(|group| group.options.name == name)
+}
+
+/// All groups.
+pub(crate) fn all() -> &'static [Group] {
     // SAFETY: null, or groups that stay until httpd's parent starts anew; its other
     // processes never give them back.
-    let groups = unsafe { GROUPS.load(Ordering::Acquire).as_ref() }?;
-    groups.iter().find(|group| group.options.name == name)
+    unsafe { GROUPS.load(Ordering::Acquire).as_ref() }.map_or(&[], Vec::as_slice)
 }
 
 /// Whether there are groups of daemon processes.

@@ -12,6 +12,7 @@ use httpd::{Level, Server};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use rustix::process::Signal;
 use wsgi::launch::{Notice, Order, Reason};
+use wsgi::status::Ended;
 
 use super::board::{Slot, State};
 use super::gate::Gate;
@@ -205,11 +206,14 @@ impl Team {
         let slot = self.slot(number);
         let place = &mut self.places[number];
         let pid = process.pid;
+        if let Some(slot) = slot {
+            slot.count_start();
+        }
         if role == Role::Next {
             place.next = Some(process);
         } else {
             if let Some(slot) = slot {
-                slot.pid.store(pid, Ordering::Relaxed);
+                slot.is_taken(&process);
                 slot.started.store(process.started, Ordering::Release);
                 // One that keeps failing is not waited for until it is ready.
                 if place.failures == 0 {
@@ -323,12 +327,15 @@ impl Team {
             Notice::Replace(reason) if role == Role::Current => {
                 let place = &mut self.places[number];
                 place.wanted.get_or_insert_with(Instant::now);
+                self.note_end(number, Ended::Asked(reason));
+                let place = &self.places[number];
                 if let (Reason::ScriptReload, Some(process)) = (reason, &place.current) {
                     // Whoever was handed the request back may be gone before it says so.
                     self.group.board.group().note_change(process.started);
                 }
             }
-            Notice::Ending(_) if role == Role::Current => {
+            Notice::Ending(reason) if role == Role::Current => {
+                self.note_end(number, Ended::Asked(reason));
                 let force = self.force();
                 let place = &mut self.places[number];
                 let old = place.current.take();
@@ -347,6 +354,12 @@ impl Team {
             }
             Notice::Forked(place, forked) => self.has_forked(pid, place, forked),
             Notice::Replace(_) | Notice::Ending(_) => {}
+        }
+    }
+
+    fn note_end(&self, number: usize, why: Ended) {
+        if let Some(slot) = self.slot(number) {
+            slot.note_end(why);
         }
     }
 
@@ -384,7 +397,9 @@ impl Team {
         let Some(process) = &mut place.current else { return };
         process.is_ready = true;
         if let Some(slot) = slot {
-            slot.pid.store(process.pid, Ordering::Relaxed);
+            if role == Role::Next {
+                slot.is_taken(process);
+            }
             // The old one may still take what is for the new one alone.
             if !takes_over {
                 slot.started.store(process.started, Ordering::Release);
@@ -430,6 +445,9 @@ impl Team {
         self.log_death(number, &process, status);
         if matches!(mode, Mode::Ending(_)) || role == Role::Former {
             return;
+        }
+        if role == Role::Current {
+            self.note_end(number, Ended::of_status(status));
         }
         let is_service = self.group.options.threads == 0;
         if role == Role::Next || !process.is_ready {
