@@ -24,6 +24,7 @@ mod logs;
 mod option_files;
 mod root;
 mod seed;
+mod status;
 
 /// Longer than anything takes on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(60);

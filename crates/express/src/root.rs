@@ -22,6 +22,7 @@ static PACKAGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../python/mod_wsg
 
 const HANDLER: &str = include_str!("python/handler.wsgi");
 const RESOURCE: &str = include_str!("python/resource.wsgi");
+const STATUS_PAGE: &str = include_str!("status.html");
 const WELCOME: &str = include_str!("python/default.wsgi");
 
 /// Writes everything, the configuration last, once httpd has accepted it: the
@@ -53,6 +54,10 @@ pub(crate) fn write(server: &Server) -> Result<Environment> {
             .replace("@PACKAGE@", &literal(package.to_string_lossy().into_owned()))
             .replace("@SETTINGS@", &literal(settings.to_string()));
         write_file(&server.path(&name), script.as_bytes(), 0o644)?;
+    }
+    if server.options.status.status_port.is_some() {
+        make_folder(&server.path("status"))?;
+        write_file(&server.path("status/index.html"), STATUS_PAGE.as_bytes(), 0o644)?;
     }
     keep_or_make(&server.rewrite_rules())?;
     let envvars = server.path("envvars");

@@ -20,6 +20,13 @@ pub(crate) fn text(server: &Server, setup: bool) -> String {
     if options.telemetry.server_status {
         say("Server Status", &format!("{}server-status", server.url()));
     }
+    if let Some(port) = options.status.status_port {
+        say("Status Page", &format!("http://127.0.0.1:{port}/"));
+        say("Prometheus Metrics", &format!("http://127.0.0.1:{port}/metrics"));
+    }
+    if let Some(path) = &options.status.health_url {
+        say("Health URL", &format!("{}{path}", server.url().trim_end_matches('/')));
+    }
     if let Some(file) = &server.options_file {
         say("Options File", &file.display());
     }

@@ -253,6 +253,11 @@ const CASES: &[(&[&str], &[&str])] = &[
         &["WSGIAuthGroupScript HERE/app.wsgi", "Require wsgi-group g"],
     ),
     (&["--server-metrics"], &["WSGIServerMetrics On", "*server-metrics=On", "ExtendedStatus On"]),
+    (
+        &["--status-port", "8300"],
+        &["Listen 127.0.0.1:8300", "<VirtualHost 127.0.0.1:8300>", "SetHandler wsgi-metrics"],
+    ),
+    (&["--health-url", "/healthz"], &["<Location /healthz>", "SetHandler wsgi-health"]),
     (&["--server-status"], &["<Location /server-status>", "SetHandler server-status"]),
     (
         &["--telemetry-service", "unix:/tmp/x", "--telemetry-interval", "2"],

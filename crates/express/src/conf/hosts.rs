@@ -56,6 +56,8 @@ fn port(conf: &mut Conf, server: &Server, tls: Option<&Tls>, to_tls: Option<&Tls
                 conf.line("Require", ["all", "denied"]);
             }
         });
+        // Who checks its health may know no name of it.
+        super::status::health(conf, server);
     });
     conf.section("VirtualHost", &address, |conf| {
         conf.line("ServerName", [name]);

@@ -5,6 +5,7 @@ mod content;
 mod hosts;
 mod proxies;
 mod services;
+mod status;
 mod text;
 mod wsgi;
 
@@ -67,6 +68,8 @@ pub(crate) fn write(server: &Server) -> Result<String> {
     hosts::verified_clients(&mut conf, server);
     wsgi::environment(&mut conf, server);
     content::handlers(&mut conf, server);
+    status::health(&mut conf, server);
+    status::host(&mut conf, server);
     services::write(&mut conf, server);
     content::includes(&mut conf, server);
     conf.finish()

@@ -9,6 +9,7 @@ mod limits;
 mod listening;
 pub(crate) mod number;
 mod python;
+mod status;
 mod workers;
 
 use clap::Args;
@@ -19,6 +20,7 @@ pub use files::{Files, Logs, Services, Shown};
 pub use limits::{Buffers, Limits};
 pub use listening::Listening;
 pub use python::{NewRelic, Python};
+pub use status::Status;
 pub use workers::{Identity, Reloading, Workers};
 
 use crate::error::{Error, Result};
@@ -54,6 +56,8 @@ pub struct Options {
     #[command(flatten)]
     pub telemetry: Telemetry,
     #[command(flatten)]
+    pub status: Status,
+    #[command(flatten)]
     pub logs: Logs,
     #[command(flatten)]
     pub files: Files,
@@ -80,6 +84,7 @@ impl Options {
     pub fn check(&self) -> Result<()> {
         self.listening.check()?;
         self.telemetry.check()?;
+        self.status.check(&self.listening)?;
         self.services.check()?;
         self.logs.check()?;
         if self.debugging.debugger_startup && !self.debugging.enable_debugger {
