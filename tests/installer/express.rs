@@ -22,6 +22,7 @@ mod grammar;
 mod hosts;
 mod logs;
 mod option_files;
+mod page;
 mod root;
 mod seed;
 mod status;

@@ -10,6 +10,7 @@
 )]
 
 mod archive;
+mod browser;
 mod commands;
 mod docs;
 mod exits;

@@ -6,7 +6,7 @@ use super::{Express, Folder, free_port};
 
 /// A server with a status page, and its port.
 #[track_caller]
-fn with_page(words: &[&str]) -> (Express, u16) {
+pub(super) fn with_page(words: &[&str]) -> (Express, u16) {
     let port = free_port();
     let text = port.to_string();
     let express = Express::start_as_user(&[&["--status-port", &text], words].concat());
