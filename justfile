@@ -27,3 +27,7 @@ docs:
 # What the tests serve, under AddressSanitizer; PREFIX is an installed httpd.
 sanitize PREFIX:
     tests/sanitize.sh {{PREFIX}}
+
+# The configurations that the launcher's tests keep.
+golden:
+    MOD_WSGI_WRITE_GOLDEN=1 cargo test --all-features --test installer express::golden
