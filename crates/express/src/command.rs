@@ -102,9 +102,15 @@ fn serve(name: &str, rest: Vec<String>, caller: &Caller) -> Result<u8> {
     if !setup {
         launch::refuse_root(&server)?;
     }
+    if server.options.reloading.graceful {
+        launch::running(&server)?;
+    }
     warn(&server);
     let environment = root::write(&server)?;
     print(&summary::text(&server, setup))?;
+    if server.options.reloading.graceful {
+        return launch::reload(&server);
+    }
     if setup { Ok(0) } else { launch::run(&server, &environment) }
 }
 

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, IsTerminal as _, Read as _, Seek as _, SeekFrom};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -58,6 +59,42 @@ pub(crate) fn refuse_root(server: &Server) -> Result<()> {
             .hint("name the account that serves them with --user and --group"));
     }
     Ok(())
+}
+
+/// The httpd that runs from the server root.
+///
+/// # Errors
+/// When none does.
+pub(crate) fn running(server: &Server) -> Result<Pid> {
+    let (root, file) = (server.root.display(), server.pid_file());
+    let none = |why: String| {
+        Err(Error::failed(format!("no server runs from the server root `{root}`: {why}"))
+            .hint("start one without --graceful"))
+    };
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        return none(format!("there is no `{}`", file.display()));
+    };
+    // The number may have become somebody else's.
+    let conf = server.path("httpd.conf");
+    let is_ours = |pid: &i32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == conf.as_os_str().as_bytes())
+    };
+    match text.trim().parse().ok().filter(is_ours).and_then(Pid::from_raw) {
+        Some(pid) => Ok(pid),
+        None => none(format!("`{}` is of one that has ended", file.display())),
+    }
+}
+
+/// Has it read its configuration anew, without losing a request.
+///
+/// # Errors
+/// When none runs, or it is somebody else's.
+pub(crate) fn reload(server: &Server) -> Result<u8> {
+    let pid = running(server)?;
+    kill_process(pid, Signal::USR1)
+        .map_err(|error| Error::io("signal", &server.pid_file())(error.into()))?;
+    Ok(0)
 }
 
 fn foreground(server: &Server, environment: &Environment) -> Command {

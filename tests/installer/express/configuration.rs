@@ -320,7 +320,9 @@ const CASES: &[(&[&str], &[&str])] = &[
 ];
 
 /// Options whose effect is not in the configuration, and the file or test that has it.
-const ELSEWHERE: [&str; 50] = [
+const ELSEWHERE: [&str; 51] = [
+    // The root.
+    "--graceful",
     // Logs; the application, loaded once.
     "--json-logs",
     "--check",

@@ -240,3 +240,37 @@ fn root_may_set_up_a_server_without_an_account() {
         Folder::new().set_up(&["app.wsgi", "--user", "root"]).expect(0);
     }
 }
+
+#[test]
+fn a_running_server_takes_over_other_options() {
+    let mut express = Express::start(&["--threads", "2"]);
+    assert_eq!(express.eval("mod_wsgi.threads_per_process"), "2");
+    let (httpd, port) = (express.httpd(), express.port.to_string());
+    let words = ["app.wsgi", "--graceful", "--port", &port, "--threads", "7"];
+    let reload = |words: &[&str]| {
+        let folder = &express.folder;
+        let mut launcher = folder.launcher(&["start-server"]);
+        Outcome::of(launcher.args(folder.always(words)).args(words).output().unwrap())
+    };
+    // What httpd refuses is not taken over.
+    let refused = reload(&[&words[..], &["--include-file", "app.wsgi"]].concat()).expect(1);
+    assert!(refused.stderr.contains("httpd refuses"), "{}", refused.stderr);
+    assert_eq!(express.eval("mod_wsgi.threads_per_process"), "2");
+    reload(&words).expect(0);
+    express
+        .wait("the new processes", |express| express.eval("mod_wsgi.threads_per_process") == "7");
+    assert_eq!(express.httpd(), httpd);
+}
+
+#[test]
+fn a_server_that_does_not_run_takes_over_nothing() {
+    let folder = Folder::new();
+    let none = folder.set_up(&["app.wsgi", "--graceful"]).expect(1);
+    assert!(none.stderr.contains("no server runs from the server root"), "{}", none.stderr);
+    assert!(!folder.path("root").exists(), "something was written");
+    folder.set_up(&["app.wsgi"]).expect(0);
+    // The number of a process that is no server.
+    folder.write("root/httpd.pid", &std::process::id().to_string());
+    let ended = folder.set_up(&["app.wsgi", "--graceful"]).expect(1);
+    assert!(ended.stderr.contains("of one that has ended"), "{}", ended.stderr);
+}

@@ -64,6 +64,10 @@ pub struct Reloading {
     /// Replace the processes as soon as any module has changed.
     #[arg(long)]
     pub reload_on_changes: bool,
+    /// Have the server that runs from this server root take over what the options say
+    /// now, by a graceful restart that loses no request.
+    #[arg(long)]
+    pub graceful: bool,
 }
 
 /// The account that the server runs as.
