@@ -82,6 +82,7 @@ pub fn page() -> String {
     }
     let _written = write!(page, "\n## Options of WSGIDaemonProcess\n\n{}", DaemonOptions::table());
     page.push_str(PRELOAD);
+    page.push_str(crate::status::HANDLERS);
     page
 }
 

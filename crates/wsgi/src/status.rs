@@ -235,6 +235,31 @@ impl Ended {
 
 const DIED: u32 = 1 << 16;
 
+/// What the page of directives says of the handlers.
+pub(crate) const HANDLERS: &str = "\n## Handlers for those who look after a server\n\n\
+`SetHandler` chooses them. They answer GET and HEAD without any Python, and nobody may\n\
+keep their answers.\n\n\
+- `wsgi-status`: JSON. `server` is httpd, with its workers and processes; `groups` are\n  \
+those of daemon processes, each process with its state (`starting`, `ready`,\n  \
+`failing`, `broken`), requests (`live` has those that wait for a thread, too),\n  \
+memory, start, restarts and why the one before it ended. `live`, what httpd's workers\n  \
+do, is for clients on this machine only, and has no query strings.\n\
+- `wsgi-metrics`: the same figures for Prometheus, in text format 0.0.4.\n\
+- `wsgi-health`: `200 ok`. With the query `ready`, or `/ready` at the end of the path,\n  \
+503 while a group has no process that takes requests, which it names; services do not\n  \
+count.\n\n\
+```apache\n\
+<Location /server/metrics>\n    \
+SetHandler wsgi-metrics\n    \
+Require local\n\
+</Location>\n\
+```\n\n\
+Who may see them is for `Require` to say. Requests are counted where httpd gives them to\n\
+a process, so that one which is given to another process after the first has gone counts\n\
+for both. httpd counts its own only with `ExtendedStatus On`. Those counters begin\n\
+at 0 when httpd is restarted. Memory is what `/proc` tells httpd's own user when the page is\n\
+asked for: with a part of what is shared (PSS) where it may be read, else in full (RSS).\n";
+
 #[cfg(test)]
 mod tests {
     use super::*;
