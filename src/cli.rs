@@ -146,6 +146,9 @@ pub struct RequestArgs {
     /// The lock file [default: the vendor folder's, then the base folder's].
     #[arg(long, value_name = "FILE", requires = "locked")]
     pub lock: Option<PathBuf>,
+    /// Name no Python in the module: it finds one of its version where it is taken to.
+    #[arg(long)]
+    pub portable: bool,
     /// Take releases with known holes from every source.
     #[arg(long)]
     pub allow_vulnerable: bool,

@@ -123,7 +123,7 @@ impl<'r> Plan<'r> {
         let tls = if features.contains("tls") { options.tls } else { Tls::None };
         let mut request = request_hash(recipes, &features, tls, options, &toolchain, engine);
         if let Some(python) = &python {
-            let executable = python.executable.display().to_string();
+            let executable = python.name().display().to_string();
             let parts = [&request, &executable, &python.version, &module::digest()?];
             request = hash_of(&parts);
         }

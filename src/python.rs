@@ -28,6 +28,10 @@ pub struct Python {
     pub library_folder: Option<PathBuf>,
     /// The shared library, if there is one.
     pub library: Option<String>,
+    /// Whether what is built for it names no place of it, and so is for every Python
+    /// of its version.
+    #[serde(default)]
+    pub portable: bool,
 }
 
 /// The interpreter asked for, else that of the active virtual environment,
@@ -57,6 +61,21 @@ pub fn find(chosen: Option<&str>, env: &Env) -> Result<Python> {
 }
 
 impl Python {
+    /// How what is built for it names it: by its place, or, if that may be anywhere, by
+    /// its name alone.
+    #[must_use]
+    pub fn name(&self) -> PathBuf {
+        if !self.portable {
+            return self.executable.clone();
+        }
+        format!("python{}", self.series()).into()
+    }
+
+    /// For example `3.11`.
+    fn series(&self) -> String {
+        self.version.split('.').take(2).collect::<Vec<_>>().join(".")
+    }
+
     /// The base folder, relative to the interpreter's prefix.
     pub const BASE: &str = "lib/mod_wsgi-httpd";
 
@@ -95,8 +114,7 @@ impl Python {
     /// make. Distributions have theirs elsewhere.
     #[must_use]
     pub fn site_packages(&self) -> PathBuf {
-        let version: Vec<&str> = self.version.split('.').take(2).collect();
-        self.prefix.join(format!("lib/python{}/site-packages", version.join(".")))
+        self.prefix.join(format!("lib/python{}/site-packages", self.series()))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Notes the Python that the module is for, and where its library lies.
+//! Notes the Python that the module is for, and where its library lies; or their names
+//! alone, if the module is to find them where it is taken to.
 
 use std::process::Command;
 
@@ -8,9 +9,13 @@ use std::process::Command;
 )]
 fn main() {
     println!("cargo:rerun-if-env-changed={PYTHON}");
+    println!("cargo:rerun-if-env-changed={PORTABLE}");
     println!("cargo:rerun-if-env-changed=PATH");
     let python = std::env::var(PYTHON).unwrap_or_else(|_| "python3".to_owned());
-    let answer = Command::new(&python).args(["-I", "-c", QUESTION]).output();
+    let is_portable = std::env::var(PORTABLE).is_ok_and(|value| !value.is_empty());
+    let answer = Command::new(&python)
+        .args(["-I", "-c", if is_portable { NAMES } else { QUESTION }])
+        .output();
     let text = match &answer {
         Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout),
         _ => {
@@ -33,4 +38,14 @@ print(os.path.join(v['LIBDIR'], v['INSTSONAME']) if v.get('Py_ENABLE_SHARED') el
 print('%d.%d.%d' % sys.version_info[:3])
 ";
 
+/// The same of any Python of that version.
+const NAMES: &str = "
+import sys
+name = 'python%d.%d' % sys.version_info[:2]
+print(name)
+print('lib%s.so.1.0' % name)
+print('%d.%d' % sys.version_info[:2])
+";
+
+const PORTABLE: &str = "MOD_WSGI_PORTABLE";
 const PYTHON: &str = "PYO3_PYTHON";

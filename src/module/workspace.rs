@@ -121,6 +121,7 @@ impl<'a> Workspace<'a> {
             .env("CC", cc)
             .env("MOD_WSGI_HTTPD_PREFIX", httpd)
             .env("PYO3_PYTHON", &python.executable)
+            .env("MOD_WSGI_PORTABLE", if python.portable { "1" } else { "" })
             .env("TMPDIR", &temporary)
             .run_logged(Kind::Module, &self.log("build"))
             .map_err(|error| match error.kind {

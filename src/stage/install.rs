@@ -134,7 +134,7 @@ fn record(job: &Job<'_>, staged: &Staged, plan_hash: &str, proof: smoke::Proof) 
         .chain(module::component(job)?)
         .collect();
     let python = job.plan.python.as_ref().map(|python| prefix::Python {
-        executable: python.executable.clone(),
+        executable: python.name(),
         version: python.version.clone(),
     });
     Ok(Record {

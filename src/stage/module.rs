@@ -78,11 +78,14 @@ fn key(job: &Job<'_>, workspace: &Workspace<'_>, python: &Python, tree: &Path) -
         workspace.rust().text.clone(),
         job.plan.toolchain.compiler.clone(),
         python.version.clone(),
-        python.executable.display().to_string(),
+        python.name().display().to_string(),
         hash_file(&python.executable)?,
     ];
     match python.shared_library() {
-        Some(library) => parts.extend([library.display().to_string(), hash_file(&library)?]),
+        Some(library) => {
+            let place = if python.portable { String::new() } else { library.display().to_string() };
+            parts.extend([place, hash_file(&library)?]);
+        }
         None => parts.push("no shared library".to_owned()),
     }
     for (name, header) in Manifest::of(&tree.join("include"))?.entries {

@@ -477,6 +477,7 @@ mod tests {
             include: "/usr".into(),
             library_folder: Some(folder.path().to_owned()),
             library: library.map(str::to_owned),
+            portable: false,
         };
         let report = Report::new(Level::Quiet, false, &Env::default());
         let rounds = |library| rounds(Path::new("/usr"), Some(&python(library)), &report);

@@ -14,6 +14,7 @@ mod dispatch;
 mod environ;
 mod exchange;
 mod handler;
+mod interpreter;
 mod names;
 mod python;
 mod question;

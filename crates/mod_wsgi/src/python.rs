@@ -13,6 +13,7 @@ use wsgi::interpreter::Section;
 use crate::config::{GlobalConfig, ServerConfig};
 use crate::daemon;
 use crate::exchange::HOST;
+use crate::interpreter;
 
 /// Version of the interpreter, for the server's banner.
 pub(crate) const BANNER: &CStr = match CStr::from_bytes_with_nul(
@@ -185,7 +186,7 @@ pub(crate) fn version_of_python() -> (u32, u32) {
 /// Starts Python; what keeps it from running is logged, and every request for
 /// it is answered 500.
 fn start(config: &GlobalConfig, pool: Pool) {
-    match load().and_then(|guest| run(guest, config)) {
+    match load(config.python.home.as_deref()).and_then(|guest| run(guest, config)) {
         Ok(guest) => {
             GUEST.get_or_init(|| guest);
             // Runs when the child ends, before its pool goes.
@@ -246,15 +247,14 @@ impl Drop for Ending {
 }
 
 /// Loads libpython for all to see, and the Python side after it.
-fn load() -> Result<&'static Guest, String> {
-    let library = env!("MOD_WSGI_LIBPYTHON");
-    if library.is_empty() {
-        return Err(format!(
+fn load(home: Option<&str>) -> Result<&'static Guest, String> {
+    let library = interpreter::library(home).ok_or_else(|| {
+        format!(
             "{} has no shared library; embedded mode needs a Python built with --enable-shared",
             env!("MOD_WSGI_PYTHON")
-        ));
-    }
-    open(Path::new(library), libc::RTLD_NOW | libc::RTLD_GLOBAL)?;
+        )
+    })?;
+    open(&library, libc::RTLD_NOW | libc::RTLD_GLOBAL)?;
     let own = own_folder().ok_or("the module does not find its own file")?;
     let side = open(&own.join("mod_wsgi_python.so"), libc::RTLD_NOW | libc::RTLD_LOCAL)?;
     // SAFETY: a library that is loaded, and a name that ends in NUL.
@@ -302,7 +302,7 @@ fn run(guest: &'static Guest, global: &GlobalConfig) -> Result<&'static Guest, S
     let home = config.home.clone().unwrap_or_default();
     let is_environment = Path::new(&home).join("pyvenv.cfg").is_file();
     let (program, home) = match home.as_str() {
-        "" => (env!("MOD_WSGI_PYTHON").to_owned(), String::new()),
+        "" => (interpreter::program(), String::new()),
         home if is_environment => (format!("{home}/bin/python"), String::new()),
         home => (String::new(), home.to_owned()),
     };

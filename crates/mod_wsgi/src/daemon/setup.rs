@@ -28,7 +28,7 @@ use super::supervisor::{END, Mode, OUTDATE, Supervisor};
 use super::team::Team;
 use super::{Declared, Group};
 use crate::config::GlobalConfig;
-use crate::python;
+use crate::{interpreter, python};
 
 /// The groups of the running server.
 static GROUPS: AtomicPtr<Vec<Group>> = AtomicPtr::new(std::ptr::null_mut());
@@ -220,7 +220,7 @@ fn program_of(
             environment.push(("PYTHONHOME".to_owned(), home.clone()));
             dropped.push("PYTHONHOME");
         }
-        vec![env!("MOD_WSGI_PYTHON").to_owned()]
+        vec![interpreter::program()]
     });
     let mut flags = Vec::new();
     match python.optimize.unwrap_or(0) {
