@@ -58,7 +58,20 @@ pub fn place(prefix: Option<&Path>, python: Option<&str>, env: &Env) -> Result<P
 #[must_use]
 pub fn base_of_this_program() -> Option<Base> {
     let program = std::env::current_exe().ok()?;
-    Base::around(program.parent()?.parent()?)
+    let tree = program.parent()?.parent()?;
+    Base::around(tree).or_else(|| Some(Base::new(tree)).filter(Base::is_packed))
+}
+
+fn refuse_packed(base: &Base) -> Result<()> {
+    if !base.is_packed() {
+        return Ok(());
+    }
+    let text = format!("`{}` came in a package and is not changed", base.root().display());
+    Err(Error::new(Kind::Install, text)
+        .hint(
+            "`pip install --upgrade mod-wsgi-rs` renews it, `pip uninstall mod-wsgi-rs` removes it",
+        )
+        .hint("name another place with --prefix"))
 }
 
 impl Place {
@@ -155,6 +168,7 @@ fn absolute(path: &Path, env: &Env) -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be written, or others could change it.
 pub fn prepare_base(base: &Base) -> Result<()> {
+    refuse_packed(base)?;
     let root = base.root();
     let is_new = !root.exists();
     std::fs::create_dir_all(base.store()).map_err(|source| {
@@ -195,6 +209,7 @@ pub struct Hold {
 /// # Errors
 /// When the lock file cannot be used, or a signal asked for the end.
 pub fn hold(base: &Base, report: &Report) -> Result<Hold> {
+    refuse_packed(base)?;
     let path = base.root().join(LOCK);
     let failed = |action| Error::io(Kind::Install, action, &path);
     loop {

@@ -135,6 +135,7 @@ impl Context<'_> {
         python::find(chosen_python(args).as_deref(), self.env)
             .map_err(|error| error.hint(format!("name one with --python; {}", module::WITHOUT)))
             .and_then(module::require_supported)
+            .map(|python| Python { portable: args.portable, ..python })
     }
 
     /// Where the crates that the module is built from may come from.
@@ -203,6 +204,8 @@ fn chosen_python(args: &RequestArgs) -> Option<String> {
     named.cloned().or_else(|| {
         let base = place::base_of_this_program().filter(|_| args.place.prefix.is_none())?;
         let python = base.record().ok()?.python?;
+        // One that came in a package is for the Python that is active.
+        python.executable.is_absolute().then_some(())?;
         Some(python.executable.to_string_lossy().into_owned())
     })
 }

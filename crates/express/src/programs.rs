@@ -147,15 +147,16 @@ fn foreign_modules(httpd: &Path) -> Result<PathBuf> {
         })
 }
 
-/// The active virtual environment, if the module is for its version of Python; else
-/// that which the module was built for.
+/// The active virtual environment, or the Python that has called, if the module is for
+/// its version of Python; else that which the module was built for.
 fn python_home(caller: &Caller, tree: Option<&Path>) -> Option<PathBuf> {
     let python = Record::read(tree?).ok()?.python?;
     let version: Vec<&str> = python.version.split('.').take(2).collect();
     let folder = format!("lib/python{}", version.join("."));
-    let active = caller.variable("VIRTUAL_ENV").map(PathBuf::from);
-    active
-        .filter(|home| home.join(&folder).is_dir())
+    let named = ["VIRTUAL_ENV", "MOD_WSGI_PYTHON_HOME"].into_iter();
+    named
+        .filter_map(|name| caller.variable(name).map(PathBuf::from))
+        .find(|home| home.join(&folder).is_dir())
         .or_else(|| python.executable.parent()?.parent().map(Path::to_owned))
 }
 

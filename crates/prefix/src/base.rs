@@ -1,6 +1,9 @@
 //! The base folder: `store/<plan-hash>/` holds complete trees, `current` and
 //! `previous` point to two of them, and a link per top folder of the current
 //! tree lets the base be used as a classical prefix (`<base>/bin/httpd`).
+//!
+//! A tree that came in a package is a base of its own, in which nothing changes: its
+//! files are the package manager's.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
@@ -37,6 +40,12 @@ impl Base {
         (store.file_name()? == STORE).then(|| Self::new(store.parent().unwrap_or(store)))
     }
 
+    /// Whether this is a tree that came in a package.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        self.root.join(Record::FILE).is_file()
+    }
+
     /// The folder itself.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -52,19 +61,22 @@ impl Base {
     /// The tree of that plan hash.
     #[must_use]
     pub fn tree(&self, plan: &str) -> PathBuf {
-        self.store().join(plan)
+        if self.is_packed() { self.root.clone() } else { self.store().join(plan) }
     }
 
     /// The path that always names the tree in use, for configuration files
     /// that must outlive an update.
     #[must_use]
     pub fn current(&self) -> PathBuf {
-        self.root.join(CURRENT)
+        if self.is_packed() { self.root.clone() } else { self.root.join(CURRENT) }
     }
 
     /// Which trees are in use.
     #[must_use]
     pub fn links(&self) -> Links {
+        if self.is_packed() {
+            return Links { current: self.packed_plan(), previous: None };
+        }
         Links { current: self.follow(CURRENT), previous: self.follow(PREVIOUS) }
     }
 
@@ -82,6 +94,9 @@ impl Base {
     /// Plan hashes of all complete trees, sorted.
     #[must_use]
     pub fn trees(&self) -> Vec<String> {
+        if self.is_packed() {
+            return self.packed_plan().into_iter().collect();
+        }
         let mut plans: Vec<String> = std::fs::read_dir(self.store())
             .into_iter()
             .flatten()
@@ -187,6 +202,10 @@ impl Base {
             .filter(|item| is_ours(&item.path()))
             .filter_map(|item| item.file_name().into_string().ok())
             .collect()
+    }
+
+    fn packed_plan(&self) -> Option<String> {
+        Record::read(&self.root).ok().map(|record| record.plan)
     }
 
     fn follow(&self, link: &str) -> Option<String> {
