@@ -31,6 +31,8 @@ def _candidates() -> Iterator[str]:
     named = os.environ.get(VARIABLE, "")
     if os.sep in named:
         yield named
+    # The same package has brought it.
+    yield from _packaged()
     # Beside this Python, where its environment has been installed to.
     yield os.path.join(sysconfig.get_path("scripts"), NAME)
     if sys.executable:
@@ -44,16 +46,28 @@ def _candidates() -> Iterator[str]:
         yield str(folder / "bin" / NAME)
 
 
+def _packaged() -> Iterator[str]:
+    try:
+        from mod_wsgi_packages import httpd
+    except ImportError:
+        return
+    yield str(httpd.program("mod_wsgi-httpd"))
+
+
 def run(*words: str) -> NoReturn:
     """Replaces this process by the launcher, given these words."""
     path = launcher()
     if sys.prefix != sys.base_prefix:
         # Who calls from an environment is to be served in it, active or not.
         os.environ["VIRTUAL_ENV"] = sys.prefix
+    else:
+        # Nor is any other Python to be guessed.
+        os.environ["MOD_WSGI_PYTHON_HOME"] = sys.prefix
     # What is still in a buffer would be lost.
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(path, [path, *words])
+    # The program goes by the name that it is called by.
+    os.execv(path, [NAME, *words])
 
 
 def start(*options: str) -> NoReturn:

@@ -1,0 +1,1 @@
+"""The extension tool of the private httpd, `mod_wsgi-apxs`."""

@@ -1,0 +1,70 @@
+"""Cargo: whether it is there and new enough, and what it is asked to build."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+#: How the installer is built that goes into the wheel; see Cargo.toml.
+PROFILE = "wheel"
+
+
+class Cargo:
+    """The cargo of `CARGO`, else of the search path."""
+
+    def __init__(self, root: Path) -> None:
+        """Ends the build with advice if there is none that will do."""
+        self.root = root
+        name = os.environ.get("CARGO", "cargo")
+        found = shutil.which(name)
+        oldest = re.search(r'^rust-version = "(.+)"', (root / "Cargo.toml").read_text(), re.M)
+        self.oldest = oldest[1] if oldest else "1"
+        if found is None:
+            self.refuse(f"there is no `{name}` to build mod_wsgi with")
+        self.path = found
+        text = self.ask("--version")
+        version = re.match(r"cargo (\d+)\.(\d+)", text)
+        if version is None:
+            self.refuse(f"`{found}` does not answer like cargo: {text.strip()}")
+        if tuple(map(int, version.groups())) < tuple(map(int, self.oldest.split("."))):
+            self.refuse(f"`{found}` is too old: found {text.strip()}")
+
+    def refuse(self, why: str) -> None:
+        """Ends the build: a trace of this program would help nobody."""
+        sys.exit(
+            f"error: {why}\n"
+            f"hint: install Rust {self.oldest} or newer with rustup, or the packages `cargo` "
+            "and `rustc` of a distribution that has it; a wheel needs none"
+        )
+
+    def ask(self, *words: object) -> str:
+        """What cargo says on its standard output."""
+        command = [self.path, *map(str, words)]
+        answer = subprocess.run(command, cwd=self.root, stdout=subprocess.PIPE, text=True)
+        if answer.returncode:
+            sys.exit(f"error: `{' '.join(command)}` failed, status {answer.returncode}")
+        return answer.stdout
+
+    def build(self) -> Path:
+        """The installer."""
+        target = Path(os.environ.get("CARGO_TARGET_DIR") or self.root / "target").absolute()
+        options = ["--profile", PROFILE, "--locked", "--bin", "mod_wsgi-httpd"]
+        run([self.path, "build", *options, "--target-dir", target], cwd=self.root)
+        return target / PROFILE / "mod_wsgi-httpd"
+
+
+def run(command: Sequence[object], cwd: str | Path) -> None:
+    """Runs a step, whose output is the build's; ends the build if it fails.
+
+    The step has told what went wrong, and where its log lies.
+    """
+    words = [str(word) for word in command]
+    print("+", " ".join(words), file=sys.stderr, flush=True)
+    status = subprocess.run(words, cwd=cwd, stdout=sys.stderr.fileno()).returncode
+    if status:
+        sys.exit(f"error: `{' '.join(words[:2])}` failed, status {status}; it has said why")
