@@ -95,6 +95,8 @@ struct Round {
     pages: bool,
     /// What the application answers, if it is there.
     application: Option<String>,
+    /// The Python home, for a module that names none.
+    home: Option<PathBuf>,
     /// A server that root starts goes on as root.
     keeps_user: bool,
 }
@@ -114,12 +116,13 @@ fn rounds(tree: &Path, python: Option<&Python>, report: &Report) -> Vec<Round> {
         return vec![pages];
     }
     let application = Some(application_answer(version));
+    let home = python.portable.then(|| python.prefix.clone());
     let closed = python
         .closed_to_others()
         .map(|folder| (format!("Python {version}"), folder))
         .or_else(|| Some(("this httpd".to_owned(), closed_to_others(tree)?)));
     match closed.filter(|_| rustix::process::geteuid().is_root()) {
-        None => vec![Round { application, ..pages }],
+        None => vec![Round { application, home, ..pages }],
         Some((what, folder)) => {
             report.warn(&format!(
                 "{what} lies in `{}`, which is closed to others: an httpd that root starts to serve \
@@ -127,7 +130,7 @@ fn rounds(tree: &Path, python: Option<&Python>, report: &Report) -> Vec<Round> {
                  --prefix), or start httpd as the owner",
                 folder.display()
             ));
-            vec![pages, Round { application, keeps_user: true, ..Round::default() }]
+            vec![pages, Round { application, home, keeps_user: true, ..Round::default() }]
         }
     }
 }
@@ -289,6 +292,9 @@ impl<'a> Site<'a> {
                  WSGIScriptAlias {APPLICATION_AT} \"{folder}/wsgi/application.wsgi\"\n\
                  <Directory \"{folder}/wsgi\">\nRequire all granted\n</Directory>\n"
             ));
+            if let Some(home) = &round.home {
+                text.push_str(&format!("WSGIPythonHome \"{}\"\n", home.display()));
+            }
         } else if modules.has("wsgi") {
             text.push_str("WSGIRestrictEmbedded On\n");
         }
