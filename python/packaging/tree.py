@@ -52,23 +52,22 @@ def refuse_other_python(tree: Path) -> None:
 
 
 def put(file: Path, to: Path) -> None:
-    """Copies a file; a link to a library becomes a word to the linker, or nothing."""
-    if not file.is_symlink():
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, to)
-        to.chmod(0o755 if os.access(file, os.X_OK) else 0o644)
-        return
-    if file.parent.name != "lib":
-        return
+    """Copies a file; a link to a library becomes a copy, a word to the linker, or nothing."""
     # Of the names of a library the loader wants one, `libapr-1.so.0`, and the linker
     # another one, `libapr-1.so`.
-    real = file.resolve()
-    version = file.name.partition(".so")[2]
-    if version.count(".") == 1:
-        put(real, to)
-    elif not version:
-        (loaded,) = {path.name for path in file.parent.glob(f"{file.name}.*") if path.is_symlink()}
+    version = file.name.partition(".so")[2] if file.parent.name == "lib" else ""
+    if version.count(".") == 1 or not (version or file.is_symlink()):
+        put_bytes(file, to)
+    elif file.is_symlink() and file.parent.name == "lib" and not version:
+        (loaded,) = (path.name for path in file.parent.glob(f"{file.name}.*") if path.is_symlink())
         write(to, f"/* GNU ld script */\nINPUT ( {loaded} )\n", 0o644)
+
+
+def put_bytes(file: Path, to: Path) -> None:
+    """Copies what a file, or what a link leads to, holds."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, to)
+    to.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
 
 
 def write(path: Path, text: str, mode: int) -> None:

@@ -21,6 +21,7 @@ mod install;
 mod interrupted;
 mod module;
 mod pin;
+mod pip;
 mod python;
 mod real;
 mod sandbox;

@@ -283,7 +283,7 @@ fn the_configuration_of_the_readme_serves_its_application() {
 }
 
 /// Another Python than that of the other tests, which any user may run: root's
-/// server serves the application as somebody else.
+/// server serves the application as somebody else. The module names no Python.
 #[test]
 fn an_application_runs_in_the_python_of_the_system_as_another_user() {
     let env = Env::of_process();
@@ -293,6 +293,7 @@ fn an_application_runs_in_the_python_of_the_system_as_another_user() {
         .and_then(module::require_supported)
         .ok()
         .filter(usable)
+        .map(|python| Python { portable: true, ..python })
     else {
         eprintln!("not tested: the system has no Python that the module is for");
         return;
