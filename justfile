@@ -31,3 +31,17 @@ sanitize PREFIX:
 # The configurations that the launcher's tests keep.
 golden:
     MOD_WSGI_WRITE_GOLDEN=1 cargo test --all-features --test installer express::golden
+# A wheel for each Python that is here, installed and asked once; see docs/decisions/0008.
+wheels:
+    #!/bin/sh
+    set -eu
+    for version in 3.10 3.11 3.12 3.13; do
+        python=python$version
+        $python -c '' 2> /dev/null || { echo "no $python here"; continue; }
+        rm -rf target/wheels/$version
+        $python -m venv target/wheels/$version/venv
+        venv=target/wheels/$version/venv/bin
+        $venv/pip wheel -v --no-deps --wheel-dir target/wheels/$version .
+        $venv/pip install --no-index target/wheels/$version/*.whl
+        $venv/mod_wsgi-httpd verify
+    done
