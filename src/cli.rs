@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::plan::Tls;
+use crate::plan::{Profile, Tls};
 use crate::source::Origin;
 
 /// Builds a verified, private, relocatable Apache httpd for mod_wsgi.
@@ -119,9 +119,12 @@ pub struct RequestArgs {
     /// C compiler: one program [default: what is found].
     #[arg(long, env = "CC", value_name = "PROGRAM")]
     pub cc: Option<String>,
-    /// Engine.
-    #[arg(long, default_value = "upstream")]
+    /// Who builds: `direct` compiles by itself, `upstream` runs configure and make.
+    #[arg(long, default_value = "upstream", value_name = "NAME")]
     pub engine: String,
+    /// How it is compiled.
+    #[arg(long, value_enum, default_value_t)]
+    pub profile: Profile,
     /// Folder of archives and crates, asked first.
     #[arg(long, value_name = "DIR")]
     pub vendor: Option<PathBuf>,
@@ -169,6 +172,9 @@ pub struct InstallArgs {
     /// Most processes at once [default: the number of processors].
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
+    /// Start the compiler by this program: ccache, sccache, distcc.
+    #[arg(long, value_name = "PROGRAM")]
+    pub launcher: Option<String>,
     /// Build again what is already installed.
     #[arg(long)]
     pub force: bool,

@@ -34,6 +34,27 @@ impl Tls {
     }
 }
 
+/// How much time the compiler takes for speed of its result.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum Profile {
+    /// A third less to compile (-O1), for trying things out.
+    Quick,
+    /// What a server runs with (-O2).
+    #[default]
+    Release,
+}
+
+impl Profile {
+    /// The compiler's flag.
+    #[must_use]
+    pub fn flag(self) -> &'static str {
+        match self {
+            Self::Quick => "-O1",
+            Self::Release => "-O2",
+        }
+    }
+}
+
 /// What the user may choose about the result.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -43,6 +64,8 @@ pub struct Options {
     pub default_features: bool,
     /// Where OpenSSL comes from.
     pub tls: Tls,
+    /// How it is compiled.
+    pub profile: Profile,
     /// Releases asked for by number, by component.
     pub releases: Vec<(String, Version)>,
 }
@@ -74,6 +97,8 @@ pub struct Plan<'r> {
     pub request: String,
     /// Engine.
     pub engine: &'static str,
+    /// How it is compiled.
+    pub profile: Profile,
     /// Compiler and target.
     pub toolchain: Toolchain,
 }
@@ -128,7 +153,8 @@ impl<'r> Plan<'r> {
             request = hash_of(&parts);
         }
         let features = features.into_iter().collect();
-        Ok(Self { steps, features, tls, python, request, engine, toolchain })
+        let profile = options.profile;
+        Ok(Self { steps, features, tls, python, request, engine, profile, toolchain })
     }
 }
 
@@ -236,6 +262,7 @@ fn request_hash(
         recipes.digest().to_owned(),
         engine.to_owned(),
         tls.name().to_owned(),
+        options.profile.flag().to_owned(),
         toolchain.target.clone(),
         toolchain.compiler.clone(),
     ];

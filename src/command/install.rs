@@ -1,5 +1,6 @@
 //! `install`.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use prefix::Base;
@@ -8,7 +9,8 @@ use serde_json::json;
 use super::{Context, ROOT, doctor};
 use crate::cli::InstallArgs;
 use crate::engine;
-use crate::error::Result;
+use crate::env::Env;
+use crate::error::{Error, Kind, Result};
 use crate::place::{self, Place};
 use crate::plan::Plan;
 use crate::stage::build::Job;
@@ -69,6 +71,7 @@ pub(super) fn install(context: &Context<'_>, args: &InstallArgs, reuse: Reuse) -
             cache: &cache,
             work: work.path(),
             logs: &logs,
+            launcher: launcher(args, env)?,
             jobs,
             env,
             report,
@@ -106,6 +109,15 @@ fn nothing_to_do(context: &Context<'_>, place: &Place) -> Result<()> {
     let text = format!("nothing to do: {} is installed as asked", base.current().display());
     context.report.result(&text, json!({ "changed": false, "prefix": base.root() }));
     Ok(())
+}
+
+fn launcher(args: &InstallArgs, env: &Env) -> Result<Option<PathBuf>> {
+    let Some(name) = &args.launcher else { return Ok(None) };
+    let found = env.find_program(name);
+    found.map(Some).ok_or_else(|| {
+        Error::new(Kind::Usage, format!("there is no program `{name}` to start the compiler by"))
+            .hint("install it, or leave --launcher away")
+    })
 }
 
 fn processors() -> usize {

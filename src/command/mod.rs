@@ -216,6 +216,7 @@ fn options(args: &RequestArgs) -> Options {
         features: args.features.clone(),
         default_features: !args.no_default_features,
         tls: args.tls.unwrap_or(Tls::Private),
+        profile: args.profile,
         releases: Vec::new(),
     }
 }

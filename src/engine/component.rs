@@ -6,99 +6,130 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Instant;
 
 use prefix::{Manifest, PLACEHOLDER};
 
-use super::text::{fill, fill_template, shell_value, without_build_places};
+use super::Machine;
+use super::pool::acquire;
+use super::text::{fill, fill_template, without_build_places};
 use crate::error::{Error, Kind, Result};
 use crate::folder::{make_parent, set_mode};
 use crate::plan::{Step, hash_of};
-use crate::process::{Program, check_interrupted};
-use crate::recipe::{Build, Check, Compile, Configure, Install, Placement, ProgramCheck};
+use crate::process::Program;
+use crate::recipe::{Build, Check, Install, Placement, ProgramCheck};
 use crate::stage::build::{Job, expect_output};
 use crate::stage::fetch::Fetched;
 use crate::stage::patch::{Patched, patch};
 use crate::stage::unpack::unpack;
 use crate::stage::verify::verify;
 
-/// Builds one component and returns the names of its patches.
+/// Builds one component and returns the names of its patches. `headers_ready`
+/// is called as soon as the headers of a private one may be read.
 pub(super) fn build_component(
     job: &Job<'_>,
     step: &Step<'_>,
-    jobs: &jobserver::Client,
+    machine: &Machine<'_>,
+    headers_ready: &dyn Fn(),
 ) -> Result<Vec<String>> {
-    let component = Component::new(job, step, jobs)?;
+    let component = Component::new(job, step, machine)?;
     if step.recipe.placement == Placement::Tree {
-        return component.build();
+        return component.build(headers_ready);
     }
     let key = component.artefact_key()?;
     if job.cache.restore(&key, &component.title, &component.place, job.report)? {
         job.report.step("Reused", &component.title);
         return Ok(component.patch_names());
     }
-    let patches = component.build()?;
+    let patches = component.build(headers_ready)?;
     job.cache.keep(&key, &component.title, &component.place, job.report)?;
     Ok(patches)
 }
 
-struct Component<'j> {
-    job: &'j Job<'j>,
-    step: &'j Step<'j>,
-    fetched: &'j Fetched<'j>,
-    jobs: &'j jobserver::Client,
+pub(super) struct Component<'j> {
+    pub(super) job: &'j Job<'j>,
+    pub(super) step: &'j Step<'j>,
+    pub(super) fetched: &'j Fetched<'j>,
+    pub(super) machine: &'j Machine<'j>,
     /// Name and release, for people.
-    title: String,
+    pub(super) title: String,
     /// Where the result goes.
-    place: PathBuf,
+    pub(super) place: PathBuf,
 }
 
 impl<'j> Component<'j> {
-    fn new(job: &'j Job<'_>, step: &'j Step<'_>, jobs: &'j jobserver::Client) -> Result<Self> {
+    pub(super) fn new(
+        job: &'j Job<'_>,
+        step: &'j Step<'_>,
+        machine: &'j Machine<'_>,
+    ) -> Result<Self> {
         let fetched = job.fetched(step.recipe)?;
         let title = format!("{} {}", step.recipe.name, fetched.release.version);
         let place = match step.recipe.placement {
             Placement::Tree => job.stage(),
             Placement::Private => job.dep(&step.recipe.name),
         };
-        Ok(Self { job, step, fetched, jobs, title, place })
+        Ok(Self { job, step, fetched, machine, title, place })
     }
 
-    fn build(&self) -> Result<Vec<String>> {
+    fn build(&self, headers_ready: &dyn Fn()) -> Result<Vec<String>> {
         let begin = Instant::now();
-        let source = {
-            let _token = self.acquire()?;
-            self.prepare()?
-        };
-        self.job.report.step("Building", &self.title);
-        let values = match &self.step.recipe.build {
-            Build::Configure(rules) => self.configure_and_make(rules, &source.folder)?,
+        let source = self.start()?;
+        match &self.step.recipe.build {
+            Build::Configure(rules) => {
+                let values = self.configure_and_make(rules, &source.folder)?;
+                let _token = acquire(self.machine.jobs)?;
+                self.install_all(&source.folder, &values)?;
+            }
+            // What is installed besides the library are headers.
             Build::Compile(rules) => {
+                self.generate(rules, &source.folder)?;
+                self.install_all(&source.folder, &BTreeMap::new())?;
+                headers_ready();
                 self.compile(rules, &source.folder)?;
-                BTreeMap::new()
-            }
-        };
-        let _token = self.acquire()?;
-        for rule in &self.step.recipe.installs {
-            self.install(rule, &source.folder, &values)?;
-        }
-        self.install_licences(&source.folder)?;
-        for check in &self.step.recipe.checks {
-            if let Check::Program(check) = check {
-                self.check_program(check)?;
             }
         }
-        // The source is no longer needed, and a full disk helps nobody.
-        std::fs::remove_dir_all(&source.folder).map_err(Error::io(
-            Kind::Install,
-            "remove",
-            &source.folder,
-        ))?;
-        self.job
-            .report
-            .step("Built", &format!("{} in {:.1} s", self.title, begin.elapsed().as_secs_f64()));
+        {
+            let _token = acquire(self.machine.jobs)?;
+            for check in &self.step.recipe.checks {
+                if let Check::Program(check) = check {
+                    self.check_program(check)?;
+                }
+            }
+            // The source is no longer needed, and a full disk helps nobody.
+            std::fs::remove_dir_all(&source.folder).map_err(Error::io(
+                Kind::Install,
+                "remove",
+                &source.folder,
+            ))?;
+        }
+        self.tell_built(begin);
         Ok(source.patches)
+    }
+
+    /// Tells the user and makes the source ready.
+    pub(super) fn start(&self) -> Result<Patched> {
+        let _token = acquire(self.machine.jobs)?;
+        let source = self.prepare()?;
+        self.job.report.step("Building", &self.title);
+        Ok(source)
+    }
+
+    pub(super) fn tell_built(&self, begin: Instant) {
+        let seconds = begin.elapsed().as_secs_f64();
+        self.job.report.step("Built", &format!("{} in {seconds:.1} s", self.title));
+    }
+
+    /// Keeps what the recipe names, and the licence.
+    pub(super) fn install_all(
+        &self,
+        folder: &Path,
+        values: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        for rule in &self.step.recipe.installs {
+            self.install(rule, folder, values)?;
+        }
+        self.install_licences(folder)
     }
 
     /// Verifies, unpacks and patches.
@@ -114,88 +145,9 @@ impl<'j> Component<'j> {
         patch(source, self.job.recipes, self.step.recipe, &self.fetched.release.version)
     }
 
-    /// Waits for a place among the processes of this build.
-    fn acquire(&self) -> Result<jobserver::Acquired> {
-        check_interrupted()?;
-        self.jobs
-            .acquire()
-            .map_err(|source| Error::new(Kind::Compile, "the jobserver failed").caused_by(source))
-    }
-
-    // ---- configure and make ----
-
-    fn configure_and_make(
-        &self,
-        rules: &Configure,
-        folder: &Path,
-    ) -> Result<BTreeMap<String, String>> {
-        let names = self.names();
-        for (path, text) in &rules.files {
-            write(&folder.join(path), text)?;
-        }
-        let variables: Vec<(&String, String)> =
-            rules.environment.iter().map(|(name, value)| (name, fill(value, &names))).collect();
-        let version = &self.fetched.release.version;
-        let extra = rules.extra.iter().filter(|extra| extra.versions.contains(version));
-        let arguments: Vec<String> = rules
-            .arguments
-            .iter()
-            .chain(extra.flat_map(|extra| &extra.arguments))
-            .chain(&self.step.arguments)
-            .map(|argument| fill(argument, &names))
-            .collect();
-        {
-            let _token = self.acquire()?;
-            let script = folder.join(&rules.program);
-            let interpreter = rules.interpreter.as_deref().unwrap_or("/bin/sh");
-            self.program(interpreter, folder)
-                .envs(variables.iter().cloned())
-                .arg(script)
-                .args(&arguments)
-                .run_logged(Kind::Configure, &self.log("configure"))
-                .map_err(explain_missing)?;
-            for edit in &rules.edits {
-                let path = folder.join(&edit.file);
-                if let Ok(text) = std::fs::read_to_string(&path) {
-                    write(&path, &text.replace(&edit.find, &edit.replace))?;
-                }
-            }
-        }
-        {
-            // make works with the token that it was started under, and takes
-            // more from the jobserver as it needs them.
-            let _token = self.acquire()?;
-            self.program("make", folder)
-                .args(rules.make.iter().map(|word| fill(word, &names)))
-                .jobs(self.jobs)
-                .run_logged(Kind::Compile, &self.log("make"))?;
-            for command in &rules.after {
-                let mut words = command.iter().map(|word| fill(word, &names));
-                let name = words.next().unwrap_or_default();
-                self.program(&name, folder)
-                    .args(words)
-                    .run_logged(Kind::Compile, &self.log("make"))?;
-            }
-        }
-        let mut values = BTreeMap::new();
-        for (name, value) in &rules.values {
-            let path = folder.join(&value.file);
-            let text =
-                std::fs::read_to_string(&path).map_err(Error::io(Kind::Compile, "read", &path))?;
-            let found = shell_value(&text, &value.variable).ok_or_else(|| {
-                Error::new(
-                    Kind::Recipe,
-                    format!("`{}` does not set {}", path.display(), value.variable),
-                )
-            })?;
-            values.insert(name.clone(), found.trim().to_owned());
-        }
-        Ok(values)
-    }
-
     /// A program in a clean environment: nothing of the machine's packages or
     /// of the caller's flags leads anywhere.
-    fn program(&self, name: &str, folder: &Path) -> Program {
+    pub(super) fn program(&self, name: &str, folder: &Path) -> Program {
         let temporary = self.job.work.join("tmp");
         Program::new(name)
             .envs(self.job.env.for_build())
@@ -215,7 +167,7 @@ impl<'j> Component<'j> {
     }
 
     /// What `{name}` in a recipe stands for.
-    fn names(&self) -> BTreeMap<String, String> {
+    pub(super) fn names(&self) -> BTreeMap<String, String> {
         let version = self.fetched.release.version.as_str();
         let mut names = BTreeMap::from([
             ("prefix".to_owned(), PLACEHOLDER.to_owned()),
@@ -223,7 +175,10 @@ impl<'j> Component<'j> {
             ("version".to_owned(), version.to_owned()),
             ("version-hex".to_owned(), hex_version(version)),
             ("cc".to_owned(), self.job.plan.toolchain.cc.display().to_string()),
-            ("cflags".to_owned(), format!("-O2 {}", self.prefix_map())),
+            (
+                "cflags".to_owned(),
+                format!("{} {}", self.job.plan.profile.flag(), self.prefix_map()),
+            ),
         ]);
         for step in &self.job.plan.steps {
             let name = &step.recipe.name;
@@ -232,98 +187,8 @@ impl<'j> Component<'j> {
         names
     }
 
-    fn prefix_map(&self) -> String {
+    pub(super) fn prefix_map(&self) -> String {
         format!("-ffile-prefix-map={}=/src", self.job.work.display())
-    }
-
-    // ---- compile ----
-
-    fn compile(&self, rules: &Compile, folder: &Path) -> Result<()> {
-        let names = self.names();
-        for (path, text) in &rules.generate {
-            let text = match text.strip_prefix('@') {
-                Some(from) => {
-                    let from = folder.join(from);
-                    std::fs::read_to_string(&from).map_err(Error::io(
-                        Kind::Compile,
-                        "read",
-                        &from,
-                    ))?
-                }
-                None => fill(text, &names),
-            };
-            write(&folder.join(path), &text)?;
-        }
-        let mut sources = Vec::new();
-        for pattern in &rules.sources {
-            sources.extend(matches(folder, pattern)?);
-        }
-        sources.retain(|path| !rules.exclude.iter().any(|name| path.ends_with(name)));
-        // Longest first, so that none is left over at the end.
-        sources.sort_by_key(|path| std::cmp::Reverse(path.metadata().map_or(0, |data| data.len())));
-        let objects = self.compile_all(rules, folder, &sources)?;
-        let library = self.place.join("lib").join(&rules.library);
-        make_parent(&library)?;
-        let _token = self.acquire()?;
-        self.program("ar", folder)
-            .arg("rcsD")
-            .arg(&library)
-            .args(objects)
-            .run_logged(Kind::Compile, &self.log("compile"))
-    }
-
-    fn compile_all(
-        &self,
-        rules: &Compile,
-        folder: &Path,
-        sources: &[PathBuf],
-    ) -> Result<Vec<PathBuf>> {
-        let mut flags: Vec<OsString> =
-            ["-O2", "-fPIC", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections", "-w"]
-                .map(OsString::from)
-                .into();
-        flags.push(self.prefix_map().into());
-        flags.extend(rules.defines.iter().map(|name| format!("-D{name}").into()));
-        let folders = rules.include.iter().map(|below| folder.join(below));
-        flags.extend(
-            folders.filter(|path| path.is_dir()).map(|path| format!("-I{}", path.display()).into()),
-        );
-        let objects: Vec<PathBuf> =
-            (0..sources.len()).map(|index| folder.join(format!("{index:03}.o"))).collect();
-        let queue = Mutex::new(sources.iter().zip(&objects).enumerate());
-        let failure = Mutex::new(None);
-        std::thread::scope(|scope| {
-            for _ in 0..self.job.jobs.min(sources.len()) {
-                scope.spawn(|| {
-                    loop {
-                        let next = queue.lock().ok().and_then(|mut queue| queue.next());
-                        let Some((index, (source, object))) = next else { break };
-                        let result = self.acquire().and_then(|_token| {
-                            self.program(&self.job.plan.toolchain.cc.to_string_lossy(), folder)
-                                .args(&flags)
-                                .arg("-c")
-                                .arg(source)
-                                .arg("-o")
-                                .arg(object)
-                                .run_logged(
-                                    Kind::Compile,
-                                    &self.log(&format!("compile-{index:03}")),
-                                )
-                        });
-                        if let Err(error) = result
-                            && let Ok(mut failure) = failure.lock()
-                        {
-                            failure.get_or_insert(error);
-                            break;
-                        }
-                    }
-                });
-            }
-        });
-        match failure.into_inner() {
-            Ok(Some(error)) => Err(error),
-            _ => Ok(objects),
-        }
     }
 
     // ---- install and check ----
@@ -442,7 +307,7 @@ impl<'j> Component<'j> {
         let recipe = self.step.recipe;
         let mut parts = vec![
             env!("CARGO_PKG_VERSION").to_owned(),
-            self.job.plan.engine.to_owned(),
+            self.job.plan.profile.flag().to_owned(),
             self.job.plan.toolchain.target.clone(),
             self.job.plan.toolchain.compiler.clone(),
             recipe.name.clone(),
@@ -463,7 +328,7 @@ impl<'j> Component<'j> {
         patches.map(|patch| patch.file.clone()).collect()
     }
 
-    fn log(&self, step: &str) -> PathBuf {
+    pub(super) fn log(&self, step: &str) -> PathBuf {
         self.job.logs.join(format!("{}-{step}.log", self.step.recipe.name))
     }
 }
@@ -483,7 +348,7 @@ pub(super) fn clean_texts(tree: &Path, work: &Path) -> Result<()> {
 }
 
 /// Files that match a glob below a folder, sorted.
-fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
     let full = format!("{}/{pattern}", glob::Pattern::escape(&folder.to_string_lossy()));
     let paths = glob::glob(&full).map_err(|source| {
         Error::new(Kind::Recipe, format!("`{pattern}` is no pattern")).caused_by(source)
@@ -497,23 +362,7 @@ fn hex_version(version: &str) -> String {
     parts.fold("0x".to_owned(), |text, part| format!("{text}{part:02x}"))
 }
 
-/// Adds the package to install to the most common failures.
-fn explain_missing(error: Error) -> Error {
-    let text = error.details.join("\n");
-    if text.contains("FindBin") || text.contains("Can't locate") {
-        error
-            .hint("OpenSSL's Configure needs all of Perl: apt install perl / dnf install perl-core")
-            .hint("or use the machine's OpenSSL (--tls system), or none (--tls none)")
-    } else if text.contains("C compiler cannot create executables") {
-        error.hint(
-            "install the C library's headers: apt install libc6-dev / dnf install glibc-devel",
-        )
-    } else {
-        error
-    }
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
+pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     make_parent(path)?;
     std::fs::write(path, text).map_err(Error::io(Kind::Install, "write", path))
 }

@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 
+use super::Machine;
 use super::component::{build_component, clean_texts};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::process::check_interrupted;
 use crate::stage::build::{Engine, Job, Staged};
 
@@ -20,18 +21,8 @@ impl Engine for Upstream {
     }
 
     fn build(&self, job: &Job<'_>) -> Result<Staged> {
+        let patches = Machine::with(job, |machine| build_all(job, machine))?;
         let stage = job.stage();
-        std::fs::create_dir_all(&stage).map_err(Error::io(Kind::Install, "make folder", &stage))?;
-        let jobs = jobserver::Client::new(job.jobs).map_err(|source| {
-            Error::new(Kind::Configure, "failed to start a jobserver").caused_by(source)
-        })?;
-        let temporary = job.work.join("tmp");
-        std::fs::create_dir_all(&temporary).map_err(Error::io(
-            Kind::Install,
-            "make folder",
-            &temporary,
-        ))?;
-        let patches = build_all(job, &jobs)?;
         clean_texts(&stage, job.work)?;
         Ok(Staged { tree: stage, patches })
     }
@@ -39,7 +30,7 @@ impl Engine for Upstream {
 
 /// Starts each component once all that it needs are done. After a failure
 /// nothing new is started; what runs is waited for.
-fn build_all(job: &Job<'_>, jobs: &jobserver::Client) -> Result<BTreeMap<String, Vec<String>>> {
+fn build_all(job: &Job<'_>, machine: &Machine<'_>) -> Result<BTreeMap<String, Vec<String>>> {
     let bar = job.report.bar("Building", "components", job.plan.steps.len() as u64, false);
     std::thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
@@ -58,7 +49,7 @@ fn build_all(job: &Job<'_>, jobs: &jobserver::Client) -> Result<BTreeMap<String,
                     running += 1;
                     let sender = sender.clone();
                     scope.spawn(move || {
-                        let result = build_component(job, step, jobs);
+                        let result = build_component(job, step, machine, &|| ());
                         // The receiver outlives every sender.
                         let _received = sender.send((step, result));
                     });

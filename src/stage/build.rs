@@ -41,6 +41,8 @@ pub struct Job<'a> {
     pub work: &'a Path,
     /// Where each step's full output is kept.
     pub logs: &'a Path,
+    /// A program that the compiler is started by: ccache, sccache, distcc.
+    pub launcher: Option<PathBuf>,
     /// Most processes at once.
     pub jobs: usize,
     /// The caller's environment; children see its allowed part.

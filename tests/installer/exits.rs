@@ -18,5 +18,5 @@ fn a_wrong_option_is_a_usage_error() {
     let sandbox = Sandbox::new();
     sandbox.run(&["install", "--colour"]).expect(2);
     sandbox.install(&["--features", "warp"]).expect(2).says("there is no feature `warp`");
-    sandbox.install(&["--engine", "steam"]).expect(2).says("known: upstream");
+    sandbox.install(&["--engine", "steam"]).expect(2).says("known: direct, upstream");
 }

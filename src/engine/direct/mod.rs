@@ -1,0 +1,133 @@
+//! The direct engine: APR, APR-util and httpd compiled by us, without configure,
+//! make and libtool. All components start at once and share one pool; each waits
+//! only for the headers and libraries that it really needs.
+
+mod apr;
+mod apr_util;
+mod board;
+mod headers;
+mod httpd;
+mod link;
+mod modules;
+mod probe;
+mod vars;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::mpsc;
+
+use board::Board;
+use probe::Answers;
+
+use super::Machine;
+use super::component::{Component, build_component, clean_texts};
+use crate::error::Result;
+use crate::plan::Step;
+use crate::process::check_interrupted;
+use crate::recipe::Placement;
+use crate::stage::build::{Engine, Job, Staged};
+
+/// The engine that compiles by itself.
+#[derive(Debug)]
+pub struct Direct;
+
+impl Engine for Direct {
+    fn name(&self) -> &'static str {
+        "direct"
+    }
+
+    fn build(&self, job: &Job<'_>) -> Result<Staged> {
+        let patches = Machine::with(job, |machine| build_all(job, machine))?;
+        let stage = job.stage();
+        clean_texts(&stage, job.work)?;
+        Ok(Staged { tree: stage, patches })
+    }
+}
+
+fn build_all(job: &Job<'_>, machine: &Machine<'_>) -> Result<BTreeMap<String, Vec<String>>> {
+    let bar = job.report.bar("Building", "components", job.plan.steps.len() as u64, false);
+    let board = Board::default();
+    std::thread::scope(|scope| {
+        let (sender, results) = mpsc::channel();
+        for step in &job.plan.steps {
+            let (sender, board) = (sender.clone(), &board);
+            scope.spawn(move || {
+                let result = build_step(job, step, machine, board);
+                // The receiver outlives every sender.
+                let _received = sender.send((step, result));
+            });
+        }
+        drop(sender);
+        let mut patches = BTreeMap::new();
+        let mut failure = None;
+        for (step, result) in results {
+            bar.advance();
+            match result {
+                Ok(names) => drop(patches.insert(step.recipe.name.clone(), names)),
+                Err(error) => {
+                    board.stop();
+                    machine.pool.stop();
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        check_interrupted()?;
+        failure.map_or(Ok(patches), Err)
+    })
+}
+
+fn build_step(
+    job: &Job<'_>,
+    step: &Step<'_>,
+    machine: &Machine<'_>,
+    board: &Board,
+) -> Result<Vec<String>> {
+    let name = step.recipe.name.as_str();
+    if step.recipe.placement == Placement::Private {
+        let include = job.dep(name).join("include");
+        let patches = build_component(job, step, machine, &|| {
+            board.tell_headers(name, include.clone());
+        })?;
+        board.tell_headers(name, include.clone());
+        board.tell_library(name);
+        return Ok(patches);
+    }
+    let component = Component::new(job, step, machine)?;
+    let patches = match name {
+        "apr" => apr::build(&component, board)?,
+        "apr-util" => apr_util::build(&component, board)?,
+        "httpd" => httpd::build(&component, board)?,
+        // One of a user's own recipes.
+        _ => {
+            for need in &step.needs {
+                board.library(need)?;
+            }
+            build_component(job, step, machine, &|| ())?
+        }
+    };
+    board.tell_library(name);
+    Ok(patches)
+}
+
+/// Answers to what the templates of a component ask, of this build's compiler.
+fn ask(component: &Component<'_>, names: &BTreeSet<String>) -> Result<(probe::Questions, Answers)> {
+    let (job, name) = (component.job, &component.step.recipe.name);
+    let text = job.recipes.template(&format!("direct/{name}.toml"))?;
+    let prober = probe::Prober {
+        cc: &job.plan.toolchain.cc,
+        env: job.env,
+        folder: &job.work.join("probe").join(name),
+    };
+    prober.ask(name, &text, names, &job.plan.toolchain, job.cache)
+}
+
+/// A file of a source as text, whatever its encoding.
+fn read(folder: &Path, name: &str) -> Result<String> {
+    let path = folder.join(name);
+    let bytes = std::fs::read(&path).map_err(crate::error::Error::io(
+        crate::error::Kind::Configure,
+        "read",
+        &path,
+    ))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
