@@ -31,6 +31,7 @@ sanitize PREFIX:
 # The configurations that the launcher's tests keep.
 golden:
     MOD_WSGI_WRITE_GOLDEN=1 cargo test --all-features --test installer express::golden
+
 # A wheel for each Python that is here, installed and asked once; see docs/decisions/0008.
 wheels:
     #!/bin/sh

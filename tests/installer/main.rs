@@ -13,6 +13,7 @@ mod archive;
 mod browser;
 mod commands;
 mod docs;
+mod engines;
 mod exits;
 mod express;
 mod fetch;

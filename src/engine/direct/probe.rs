@@ -115,11 +115,6 @@ impl Prober<'_> {
         questions: &Questions,
         names: &BTreeSet<String>,
     ) -> Result<Answers> {
-        std::fs::create_dir_all(self.folder).map_err(Error::io(
-            Kind::Configure,
-            "make folder",
-            self.folder,
-        ))?;
         let mut answers = Answers::new();
         let mut say = |name: &str, value: Option<String>, how: &str| {
             answers.insert(name.to_owned(), Answer { value, how: how.to_owned() });
@@ -278,7 +273,9 @@ impl Prober<'_> {
 
     fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.folder.join(name);
-        std::fs::write(&path, text).map_err(Error::io(Kind::Configure, "write", &path))?;
+        std::fs::create_dir_all(self.folder)
+            .and_then(|()| std::fs::write(&path, text))
+            .map_err(Error::io(Kind::Configure, "write", &path))?;
         Ok(path)
     }
 
