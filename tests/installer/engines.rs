@@ -59,6 +59,9 @@ fn answer(tree: &Path, name: &str, arguments: &[&str]) -> String {
     text.replace(&*tree.to_string_lossy(), "TREE")
 }
 
+/// Without a configuration, which would bring the module in.
+const MPM: &str = "LoadModule mpm_event_module modules/mod_mpm_event.so";
+
 /// `mod_wsgi` is cargo's, and these are notes of a build.
 fn is_of_the_engine(name: &str) -> bool {
     !name.contains("mod_wsgi") && !["manifest.json", "build.json"].contains(&name)
@@ -101,7 +104,7 @@ fn both_answer_alike() {
     let questions: [(&str, &[&str]); 17] = [
         ("httpd", &["-V"]),
         ("httpd", &["-l"]),
-        ("httpd", &["-L"]),
+        ("httpd", &["-f", "/dev/null", "-C", MPM, "-L"]),
         ("apr-1-config", &["--cc"]),
         ("apr-1-config", &["--cpp"]),
         ("apr-1-config", &["--cppflags"]),

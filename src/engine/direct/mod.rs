@@ -21,7 +21,7 @@ use probe::Answers;
 
 use super::Machine;
 use super::component::{Component, build_component, clean_texts};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::plan::Step;
 use crate::process::check_interrupted;
 use crate::recipe::Placement;
@@ -37,11 +37,23 @@ impl Engine for Direct {
     }
 
     fn build(&self, job: &Job<'_>) -> Result<Staged> {
+        require_target(&job.plan.toolchain.target)?;
         let patches = Machine::with(job, |machine| build_all(job, machine))?;
         let stage = job.stage();
         clean_texts(&stage, job.work)?;
         Ok(Staged { tree: stage, patches })
     }
+}
+
+/// The fixed answers are those of 64-bit, little-endian Linux.
+fn require_target(target: &str) -> Result<()> {
+    let known = target.starts_with("x86_64-") || target.starts_with("aarch64-");
+    if known && target.contains("-linux-") {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Usage, format!("the direct engine does not build for {target}"))
+        .detail("known: x86_64 and aarch64, Linux")
+        .hint("take the other one: --engine upstream"))
 }
 
 fn build_all(job: &Job<'_>, machine: &Machine<'_>) -> Result<BTreeMap<String, Vec<String>>> {
@@ -124,10 +136,23 @@ fn ask(component: &Component<'_>, names: &BTreeSet<String>) -> Result<(probe::Qu
 /// A file of a source as text, whatever its encoding.
 fn read(folder: &Path, name: &str) -> Result<String> {
     let path = folder.join(name);
-    let bytes = std::fs::read(&path).map_err(crate::error::Error::io(
-        crate::error::Kind::Configure,
-        "read",
-        &path,
-    ))?;
+    let bytes = std::fs::read(&path).map_err(Error::io(Kind::Configure, "read", &path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_targets_are_built_for() {
+        for target in ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-musl"] {
+            assert!(require_target(target).is_ok(), "{target}");
+        }
+        for target in ["i686-unknown-linux-gnu", "aarch64-apple-darwin", "s390x-unknown-linux-gnu"]
+        {
+            let error = require_target(target).unwrap_err();
+            assert!(error.message.contains(target), "{}", error.message);
+        }
+    }
 }

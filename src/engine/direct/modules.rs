@@ -47,10 +47,18 @@ impl Modules {
             let folder = path.parent().and_then(|folder| folder.strip_prefix(source).ok());
             found.read_one(folder.unwrap_or(Path::new("")), &String::from_utf8_lossy(&text));
         }
-        let mut seen = BTreeSet::new();
-        found
+        // One that stands in two branches is on only if both say so.
+        let off: BTreeSet<String> = found
             .all
-            .retain(|module| !disabled.contains(&module.name) && seen.insert(module.name.clone()));
+            .iter()
+            .filter(|module| !module.is_default)
+            .map(|module| module.name.clone())
+            .collect();
+        let mut seen = BTreeSet::new();
+        found.all.retain_mut(|module| {
+            module.is_default &= !off.contains(&module.name);
+            !disabled.contains(&module.name) && seen.insert(module.name.clone())
+        });
         let is_strange = |module: &Module| module.sources.is_empty();
         if found.all.is_empty() || found.all.iter().any(is_strange) {
             let strange = found.all.iter().find(|module| is_strange(module));
@@ -70,7 +78,12 @@ impl Modules {
             self.includes.push(folder.to_owned());
         }
         let variables = assignments(&text);
-        for arguments in calls(&text, "APACHE_MODULE(") {
+        for mut arguments in calls(&text, "APACHE_MODULE(") {
+            if let Some(variable) = arguments.get(4).and_then(|word| word.strip_prefix('$'))
+                && text.contains(&format!("{variable}=yes\n"))
+            {
+                arguments[4] = "yes".to_owned();
+            }
             self.all.extend(module(folder, &arguments, &variables));
         }
         for arguments in calls(&text, "APACHE_MPM_MODULE(") {
@@ -119,7 +132,7 @@ fn module(
     Some(Module {
         sources: sources(&objects),
         exports: exports.map(str::to_owned),
-        is_default: at(4) == "yes" || at(4).ends_with("_mods_enable"),
+        is_default: at(4) == "yes",
         folder: folder.to_owned(),
         name,
     })
