@@ -189,11 +189,11 @@ impl Slot {
         self.starts.load(Ordering::Relaxed).saturating_sub(1)
     }
 
-    /// A process has it from now on.
-    pub(crate) fn is_taken(&self, process: &Process) {
+    /// A process has it from now on; so many requests wait for it already.
+    pub(crate) fn is_taken(&self, process: &Process, waiting: u32) {
         let age = i64::try_from(process.begin.elapsed().as_micros()).unwrap_or(0);
         self.born.store(now() - age, Ordering::Relaxed);
-        self.before.store(self.requests().0, Ordering::Relaxed);
+        self.before.store(self.requests().0.saturating_sub(waiting.into()), Ordering::Relaxed);
         self.pid.store(process.pid, Ordering::Relaxed);
     }
 

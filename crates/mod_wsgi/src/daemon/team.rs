@@ -213,7 +213,7 @@ impl Team {
             place.next = Some(process);
         } else {
             if let Some(slot) = slot {
-                slot.is_taken(&process);
+                slot.is_taken(&process, slot.load());
                 slot.started.store(process.started, Ordering::Release);
                 // One that keeps failing is not waited for until it is ready.
                 if place.failures == 0 {
@@ -398,7 +398,7 @@ impl Team {
         process.is_ready = true;
         if let Some(slot) = slot {
             if role == Role::Next {
-                slot.is_taken(process);
+                slot.is_taken(process, 0);
             }
             // The old one may still take what is for the new one alone.
             if !takes_over {
