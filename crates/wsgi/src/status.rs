@@ -257,8 +257,9 @@ Require local\n\
 Who may see them is for `Require` to say. Requests are counted where httpd gives them to\n\
 a process, so that one which is given to another process after the first has gone counts\n\
 for both. httpd counts its own only with `ExtendedStatus On`. Those counters begin\n\
-at 0 when httpd is restarted. Memory is what `/proc` tells httpd's own user when the page is\n\
-asked for: with a part of what is shared (PSS) where it may be read, else in full (RSS).\n";
+at 0 when httpd is restarted. Memory is what `/proc` tells httpd's own user when the\n\
+page is asked for: with a part of what is shared (PSS) where it may be read, else in\n\
+full (RSS).\n";
 
 #[cfg(test)]
 mod tests {
