@@ -56,7 +56,9 @@ fn answer(tree: &Path, name: &str, arguments: &[&str]) -> String {
     let output = command(tree.join("bin").join(name)).args(arguments).output().unwrap();
     assert!(output.status.success(), "{name} {arguments:?}: {output:?}");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.replace(&*tree.to_string_lossy(), "TREE")
+    // apxs names the link that leads to the tree in use.
+    let current = tree.ancestors().nth(2).unwrap().join("current");
+    text.replace(&*tree.to_string_lossy(), "TREE").replace(&*current.to_string_lossy(), "TREE")
 }
 
 /// Without a configuration, which would bring the module in.
