@@ -42,7 +42,7 @@ def needed_crates(cargo: Cargo) -> set[str]:
     names: set[str] = set()
     for target in TARGETS:
         text = cargo.ask("tree", *options, "--target", target, "--format={p}")
-        for line in text.splitlines():
+        for line in filter(None, text.splitlines()):
             name, version = line.split()[:2]
             names.add(f"{name}-{version.removeprefix('v')}")
     return names
