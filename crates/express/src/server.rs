@@ -9,7 +9,7 @@ use crate::capacity::{Capacity, Mode};
 use crate::error::{Error, Result};
 use crate::locale;
 use crate::option_file::Given;
-use crate::options::{Options, Services, pairs};
+use crate::options::{Options, Services, number, pairs};
 use crate::programs::Programs;
 
 /// MPMs, the best first.
@@ -166,10 +166,10 @@ impl Server {
         let host = listening.host.clone().unwrap_or_else(|| "localhost".to_owned());
         let host =
             if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
-        check_port("--port", listening.port)?;
+        number::check_port("--port", listening.port)?;
         let tls = match (listening.tls_port(), listening.certificate()) {
             (Some(port), Some((certificate, key))) => {
-                check_port("--https-port", port)?;
+                number::check_port("--https-port", port)?;
                 if port == listening.port {
                     return Err(Error::usage("option --https-port: it is the port of --port"));
                 }
@@ -433,15 +433,6 @@ impl Server {
 #[must_use]
 pub(crate) fn suffix(port: u32, usual: u32) -> String {
     if port == usual { String::new() } else { format!(":{port}") }
-}
-
-fn check_port(option: &str, port: u32) -> Result<()> {
-    match port {
-        1..=65535 => Ok(()),
-        _ => Err(Error::usage(format!(
-            "option {option}: invalid value: '{port}' (allowed: 1 to 65535)"
-        ))),
-    }
 }
 
 /// Files that options name must be there: httpd would say so without the option's

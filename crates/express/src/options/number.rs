@@ -4,6 +4,8 @@
 
 use clap::builder::TypedValueParser as _;
 
+use crate::error::Error;
+
 /// Reads a whole number that is not negative.
 pub(super) fn whole() -> impl clap::builder::TypedValueParser<Value = u32> {
     clap::builder::StringValueParser::new().try_map(|text| read(&text, 0))
@@ -84,6 +86,19 @@ pub(crate) enum Refusal {
     Share,
     #[error("invalid value: '{text}' (allowed: {least})")]
     Low { text: String, least: String },
+}
+
+/// Whether a number can be a port.
+///
+/// # Errors
+/// When it cannot, with the option's name.
+pub(crate) fn check_port(option: &str, port: u32) -> Result<(), Error> {
+    match port {
+        1..=65535 => Ok(()),
+        _ => Err(Error::usage(format!(
+            "option {option}: invalid value: '{port}' (allowed: 1 to 65535)"
+        ))),
+    }
 }
 
 #[cfg(test)]

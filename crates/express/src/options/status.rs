@@ -22,11 +22,7 @@ pub struct Status {
 impl Status {
     pub(super) fn check(&self, listening: &Listening) -> Result<()> {
         if let Some(port) = self.status_port {
-            if !(1..=65535).contains(&port) {
-                return Err(Error::usage(format!(
-                    "option --status-port: invalid value: '{port}' (allowed: 1 to 65535)"
-                )));
-            }
+            number::check_port("--status-port", port)?;
             let others = [("--port", Some(listening.port)), ("--https-port", listening.tls_port())];
             if let Some((other, _)) = others.into_iter().find(|(_, other)| *other == Some(port)) {
                 return Err(Error::usage(format!(
