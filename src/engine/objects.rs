@@ -126,7 +126,7 @@ impl Recall {
 }
 
 /// Writes a file beside its place and renames it there.
-fn replace(
+pub(super) fn replace(
     place: &Path,
     write: impl FnOnce(&Path) -> std::io::Result<()>,
 ) -> std::result::Result<(), ()> {

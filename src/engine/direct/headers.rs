@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::probe::Answers;
-use crate::error::{Error, Kind, Result};
+use super::unknown_release;
+use crate::error::Result;
 
 /// Names that a template of autoheader asks for.
 pub(super) fn asked(template: &str) -> BTreeSet<String> {
@@ -52,9 +53,8 @@ pub(super) fn fill(
             };
             let value =
                 values.get(name).map(String::as_str).or_else(by_macro).ok_or_else(|| {
-                    Error::new(Kind::Configure, format!("nothing is known for `@{name}@`"))
+                    unknown_release(format!("nothing is known for `@{name}@`"))
                         .detail(format!("in the line: {}", line.trim()))
-                        .hint("this release is newer than the direct engine: --engine upstream")
                 })?;
             text.push_str(value);
             rest = after;

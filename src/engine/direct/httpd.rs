@@ -38,12 +38,12 @@ pub(super) fn build(component: &Component<'_>, board: &Board) -> Result<Vec<Stri
     let (late_programs, early_programs): (Vec<_>, Vec<_>) =
         programs.iter().partition(|(name, _)| httpd.needs_tls(name));
     // OpenSSL is the last to be ready; what includes its headers waits for it.
-    let mut works = httpd.compile_core(&core, &flags);
+    let mut works = httpd.compile(&core, &flags);
     for module in early {
         works.extend(httpd.compile_module(module, &flags)?);
     }
     for (_, sources) in early_programs {
-        works.extend(httpd.compile_program(sources, &flags));
+        works.extend(httpd.compile(sources, &flags));
     }
     std::thread::scope(|scope| {
         let rest = scope.spawn(|| component.machine.pool.run(works));
@@ -55,7 +55,7 @@ pub(super) fn build(component: &Component<'_>, board: &Board) -> Result<Vec<Stri
             works.extend(httpd.compile_module(module, &flags)?);
         }
         for (_, sources) in late_programs {
-            works.extend(httpd.compile_program(sources, &flags));
+            works.extend(httpd.compile(sources, &flags));
         }
         component.machine.pool.run(works)?;
         rest.join().map_err(|_| Error::new(Kind::Compile, "a thread of the build has ended"))?
@@ -239,8 +239,8 @@ impl<'h> Httpd<'h> {
         self.modules.all.iter().filter(|module| !STATIC.contains(&module.name.as_str()))
     }
 
-    fn compile_core(&self, core: &Sources, flags: &[OsString]) -> Vec<Work> {
-        core.iter().map(|source| self.unit(source, flags)).collect()
+    fn compile(&self, sources: &Sources, flags: &[OsString]) -> Vec<Work> {
+        sources.iter().map(|source| self.unit(source, flags)).collect()
     }
 
     fn compile_module(&self, module: &Module, flags: &[OsString]) -> Result<Vec<Work>> {
@@ -254,10 +254,6 @@ impl<'h> Httpd<'h> {
             .iter()
             .map(|name| self.unit(&(module.folder.clone(), name.clone()), &flags))
             .collect())
-    }
-
-    fn compile_program(&self, sources: &Sources, flags: &[OsString]) -> Vec<Work> {
-        sources.iter().map(|source| self.unit(source, flags)).collect()
     }
 
     /// In its own folder, as upstream does it: that is what the error log shows

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use super::unknown_release;
 use crate::engine::component::Component;
 use crate::engine::pool::Work;
 use crate::error::{Error, Kind, Result};
@@ -82,10 +83,9 @@ impl Version {
                 let mut words = line.strip_prefix("#define")?.split_whitespace();
                 (words.next()? == name).then(|| words.next())?
             });
-            value.map(str::to_owned).ok_or_else(|| {
-                Error::new(Kind::Configure, format!("the release's headers do not say {name}"))
-                    .hint("this release is newer than the direct engine: --engine upstream")
-            })
+            value
+                .map(str::to_owned)
+                .ok_or_else(|| unknown_release(format!("the release's headers do not say {name}")))
         };
         Ok(Self { minor: number("MINOR")?, patch: number("PATCH")? })
     }

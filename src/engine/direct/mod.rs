@@ -133,6 +133,12 @@ fn ask(component: &Component<'_>, names: &BTreeSet<String>) -> Result<(probe::Qu
     prober.ask(name, &text, names, &job.plan.toolchain, job.cache)
 }
 
+/// What a release lacks that the engine reads.
+fn unknown_release(what: String) -> Error {
+    Error::new(Kind::Configure, what)
+        .hint("this release is newer than the direct engine: --engine upstream")
+}
+
 /// A file of a source as text, whatever its encoding.
 fn read(folder: &Path, name: &str) -> Result<String> {
     let path = folder.join(name);

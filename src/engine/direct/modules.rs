@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::unknown_release;
 use crate::error::{Error, Kind, Result};
 
 /// A module of httpd.
@@ -63,11 +64,9 @@ impl Modules {
         if found.all.is_empty() || found.all.iter().any(is_strange) {
             let strange = found.all.iter().find(|module| is_strange(module));
             let which = strange.map_or("any module", |module| &module.name);
-            return Err(Error::new(
-                Kind::Configure,
-                format!("the `config.m4` files of httpd name no sources of {which}"),
-            )
-            .hint("this release is newer than the direct engine: --engine upstream"));
+            return Err(unknown_release(format!(
+                "the `config.m4` files of httpd name no sources of {which}"
+            )));
         }
         Ok(found)
     }

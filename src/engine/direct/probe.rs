@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::objects::replace;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::folder::make_parent;
 use crate::plan::{Toolchain, hash_of};
 use crate::process::Program;
 use crate::source::Cache;
@@ -101,11 +103,10 @@ impl Prober<'_> {
         }
         let answers = self.answer(&questions, names)?;
         let text = serde_json::to_vec_pretty(&answers).unwrap_or_default();
-        let fresh = file.with_extension(format!("new{}", std::process::id()));
         // A cache that cannot be written costs the next build some time.
-        let _kept_or_not = std::fs::create_dir_all(probes(cache))
-            .and_then(|()| std::fs::write(&fresh, text))
-            .and_then(|()| std::fs::rename(&fresh, &file));
+        let _kept_or_not = make_parent(&file)
+            .map_err(|_| ())
+            .and_then(|()| replace(&file, |fresh| std::fs::write(fresh, text)));
         Ok((questions, answers))
     }
 

@@ -1,6 +1,7 @@
 //! What makefiles of upstream say: object lists and variables.
 
-use crate::error::{Error, Kind, Result};
+use super::unknown_release;
+use crate::error::Result;
 
 /// Words of `NAME = a b \` with the lines that it goes on over.
 pub(super) fn words(makefile: &str, name: &str) -> Vec<String> {
@@ -25,8 +26,7 @@ pub(super) fn sources(makefile: &str, name: &str) -> Result<Vec<String>> {
         }
     }
     if found.is_empty() {
-        return Err(Error::new(Kind::Configure, format!("upstream's makefile has no `{name}`"))
-            .hint("this release is newer than the direct engine: --engine upstream"));
+        return Err(unknown_release(format!("upstream's makefile has no `{name}`")));
     }
     Ok(found)
 }
