@@ -120,7 +120,7 @@ pub struct RequestArgs {
     #[arg(long, env = "CC", value_name = "PROGRAM")]
     pub cc: Option<String>,
     /// Who builds: `direct` compiles by itself, `upstream` runs configure and make.
-    #[arg(long, default_value = "upstream", value_name = "NAME")]
+    #[arg(long, default_value = crate::engine::DEFAULT, value_name = "NAME")]
     pub engine: String,
     /// How it is compiled.
     #[arg(long, value_enum, default_value_t)]

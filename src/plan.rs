@@ -9,7 +9,7 @@ use crate::digest::hex;
 use crate::error::{Error, Kind, Result};
 use crate::module;
 use crate::python::Python;
-use crate::recipe::{Feature, Recipe, Recipes, Version};
+use crate::recipe::{Build, Feature, Recipe, Recipes, Version};
 
 /// Where OpenSSL comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -155,6 +155,15 @@ impl<'r> Plan<'r> {
         let features = features.into_iter().collect();
         let profile = options.profile;
         Ok(Self { steps, features, tls, python, request, engine, profile, toolchain })
+    }
+
+    /// Whether a component is built by a configure and a make of its own.
+    #[must_use]
+    pub fn needs_make(&self) -> bool {
+        self.steps.iter().any(|step| {
+            let is_ours = self.engine == "direct" && step.recipe.direct;
+            !is_ours && matches!(step.recipe.build, Build::Configure(_))
+        })
     }
 }
 

@@ -75,7 +75,9 @@ pub(super) fn doctor(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
                 .hint(family.install(Package::Compiler)),
         ),
     }
-    findings.extend(programs(env, family));
+    let recipes = context.recipes()?;
+    let needs_make = context.make_plan(&recipes, args).map_or(true, |plan| plan.needs_make());
+    findings.extend(programs(needs_make, env, family));
     let builds_module = context.builds_module(args)?;
     if builds_module {
         findings.push(rust(env));
@@ -136,7 +138,7 @@ fn with_finding(error: Error, finding: &Finding) -> Error {
 pub(super) fn require(plan: &Plan<'_>, env: &Env) -> Result<()> {
     let family = Family::of_machine();
     let mut findings = vec![links(&plan.toolchain.cc, env, family)];
-    findings.extend(programs(env, family));
+    findings.extend(programs(plan.needs_make(), env, family));
     findings.push(tls(plan.tls, &plan.toolchain.cc, env, family));
     if plan.python.is_some() {
         findings.push(rust(env));
@@ -204,10 +206,11 @@ const C_PROGRAM: &str =
 const OPENSSL_PROGRAM: &str =
     "#include <openssl/ssl.h>\nint main(void) { return SSL_CTX_new(TLS_method()) == 0; }\n";
 
-fn programs(env: &Env, family: Family) -> Vec<Finding> {
-    let needed = [("make", Package::Make), ("ar", Package::Binutils), ("strip", Package::Binutils)];
-    needed
-        .into_iter()
+fn programs(needs_make: bool, env: &Env, family: Family) -> Vec<Finding> {
+    let make = needs_make.then_some(("make", Package::Make));
+    let others = [("ar", Package::Binutils), ("strip", Package::Binutils)];
+    make.into_iter()
+        .chain(others)
         .map(|(name, package)| match env.find_program(name) {
             Some(path) => Finding::new(State::Good, name, path.display().to_string()),
             None => Finding::new(State::Bad, name, "is not there").hint(family.install(package)),

@@ -22,6 +22,17 @@ use pool::Pool;
 use crate::error::{Error, Kind, Result};
 use crate::stage::build::Engine;
 
+/// The engine where none is named: the quick one wherever it builds.
+pub const DEFAULT: &str = if cfg!(all(
+    target_os = "linux",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+)) {
+    "direct"
+} else {
+    "upstream"
+};
+
 /// Engine of that name.
 ///
 /// # Errors

@@ -49,6 +49,10 @@ pub struct Recipe {
     pub patches: Vec<Patch>,
     /// How it is built.
     pub build: Build,
+    /// The direct engine has a builder for it, which takes the place of its own
+    /// configure and make.
+    #[serde(default)]
+    pub direct: bool,
     /// What of the result is kept, and where.
     #[serde(rename = "install")]
     pub installs: Vec<Install>,

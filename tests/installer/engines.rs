@@ -12,30 +12,35 @@ use crate::real::command;
 use crate::sandbox::{Outcome, names_in, program};
 use crate::serving::base;
 
-/// A tree of the direct engine, of the releases that the other tests' tree has.
-struct Direct {
+/// A tree of an engine, of the releases that the other tests' tree has.
+struct Built {
     folder: TempDir,
 }
 
-impl Direct {
+impl Built {
     /// Built once for all of these tests, from nothing but kept libraries.
-    fn once() -> &'static Self {
-        static DIRECT: OnceLock<Direct> = OnceLock::new();
+    fn direct() -> &'static Self {
+        static DIRECT: OnceLock<Built> = OnceLock::new();
         DIRECT.get_or_init(|| {
             let _kept_by_nobody = std::fs::remove_dir_all(cache().join("objects"));
-            Self::build(&[])
+            Self::by("direct", &[])
         })
     }
 
-    fn build(arguments: &[&str]) -> Self {
-        let direct = Self { folder: tempfile::Builder::new().prefix("direct-").tempdir().unwrap() };
+    fn upstream() -> &'static Self {
+        static UPSTREAM: OnceLock<Built> = OnceLock::new();
+        UPSTREAM.get_or_init(|| Self::by("upstream", &[]))
+    }
+
+    fn by(engine: &str, arguments: &[&str]) -> Self {
+        let built = Self { folder: tempfile::Builder::new().prefix(engine).tempdir().unwrap() };
         let mut install = command(program());
-        install.args(["install", "--engine", "direct", "--features=-module", "--locked", "--lock"]);
-        install.arg(upstream().join("mod_wsgi-httpd.lock")).args(arguments);
-        install.arg("--cache").arg(cache()).arg("--prefix").arg(direct.folder.path().join("base"));
+        install.args(["install", "--engine", engine, "--features=-module", "--locked", "--lock"]);
+        install.arg(base().join("current/mod_wsgi-httpd.lock")).args(arguments);
+        install.arg("--cache").arg(cache()).arg("--prefix").arg(built.folder.path().join("base"));
         install.arg("--allow-vulnerable");
         Outcome::of(install.output().unwrap()).expect(0);
-        direct
+        built
     }
 
     fn tree(&self) -> PathBuf {
@@ -43,8 +48,9 @@ impl Direct {
     }
 }
 
-fn upstream() -> PathBuf {
-    base().join("current").canonicalize().unwrap()
+/// Trees of both engines.
+fn both() -> (PathBuf, PathBuf) {
+    (Built::direct().tree(), Built::upstream().tree())
 }
 
 fn cache() -> PathBuf {
@@ -64,9 +70,9 @@ fn answer(tree: &Path, name: &str, arguments: &[&str]) -> String {
 /// Without a configuration, which would bring the module in.
 const MPM: &str = "LoadModule mpm_event_module modules/mod_mpm_event.so";
 
-/// `mod_wsgi` is cargo's, and these are notes of a build.
+/// Not a note of the build.
 fn is_of_the_engine(name: &str) -> bool {
-    !name.contains("mod_wsgi") && !["manifest.json", "build.json"].contains(&name)
+    !["manifest.json", "build.json"].contains(&name)
 }
 
 fn files(tree: &Path) -> BTreeSet<String> {
@@ -76,12 +82,13 @@ fn files(tree: &Path) -> BTreeSet<String> {
 
 #[test]
 fn both_engines_install_the_same_files() {
-    assert_eq!(files(&Direct::once().tree()), files(&upstream()));
+    let (direct, upstream) = both();
+    assert_eq!(files(&direct), files(&upstream));
 }
 
 #[test]
 fn every_library_module_and_program_shows_the_same_names() {
-    let (direct, upstream) = (Direct::once().tree(), upstream());
+    let (direct, upstream) = both();
     let mut seen = 0;
     for name in files(&upstream) {
         let Some(theirs) = link::read(&upstream.join(&name)).unwrap() else { continue };
@@ -102,7 +109,7 @@ fn every_library_module_and_program_shows_the_same_names() {
 
 #[test]
 fn both_answer_alike() {
-    let (direct, upstream) = (Direct::once().tree(), upstream());
+    let (direct, upstream) = both();
     let questions: [(&str, &[&str]); 17] = [
         ("httpd", &["-V"]),
         ("httpd", &["-l"]),
@@ -143,7 +150,7 @@ fn both_answer_alike() {
 /// Macros decide layouts: what every header says is the same, so structs are.
 #[test]
 fn both_install_the_same_headers() {
-    let (direct, upstream) = (Direct::once().tree(), upstream());
+    let (direct, upstream) = both();
     let mut seen = 0;
     for name in files(&upstream).into_iter().filter(|name| name.ends_with(".h")) {
         let of = |tree: &Path| {
@@ -162,11 +169,11 @@ fn both_install_the_same_headers() {
 /// Another folder, another time, and not one object of before.
 #[test]
 fn two_builds_are_the_same_bytes() {
-    let first = Direct::once();
+    let first = Built::direct();
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::remove_dir_all(cache().join("objects")).unwrap();
     let work = elsewhere.path().to_str().unwrap();
-    let second = Direct::build(&["--work-dir", work, "--jobs", "3"]);
+    let second = Built::by("direct", &["--work-dir", work, "--jobs", "3"]);
     let (here, there) = (first.tree(), second.tree());
     let manifest = |tree: &Path| prefix::Manifest::of(tree).unwrap().entries;
     let (mut here, mut there) = (manifest(&here), manifest(&there));

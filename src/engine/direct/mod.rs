@@ -106,15 +106,19 @@ fn build_step(
     }
     let component = Component::new(job, step, machine)?;
     let patches = match name {
-        "apr" => apr::build(&component, board)?,
-        "apr-util" => apr_util::build(&component, board)?,
-        "httpd" => httpd::build(&component, board)?,
-        // One of a user's own recipes.
-        _ => {
+        _ if !step.recipe.direct => {
             for need in &step.needs {
                 board.library(need)?;
             }
             build_component(job, step, machine, &|| ())?
+        }
+        "apr" => apr::build(&component, board)?,
+        "apr-util" => apr_util::build(&component, board)?,
+        "httpd" => httpd::build(&component, board)?,
+        _ => {
+            return Err(Error::new(Kind::Recipe, format!("`direct` of {name} promises too much"))
+                .detail("the direct engine builds by itself: apr, apr-util, httpd")
+                .hint("leave the key away: configure and make build it then"));
         }
     };
     board.tell_library(name);
