@@ -52,6 +52,10 @@ pub enum Command {
     List(PlaceArgs),
     /// Go back to the previous tree.
     Rollback(PlaceArgs),
+    /// Share an installed tree with other machines.
+    Push(PushArgs),
+    /// Install a tree that another machine has built.
+    Pull(PullArgs),
     /// Remove all that was installed; files of others stay.
     Uninstall(PlaceArgs),
     /// Free what can be made or fetched again.
@@ -205,6 +209,48 @@ pub struct UpdateArgs {
     pub install: InstallArgs,
 }
 
+/// Options of `push`.
+#[derive(Clone, Debug, Args)]
+pub struct PushArgs {
+    /// The store: a folder, or oci://HOST/NAME.
+    pub store: String,
+    /// Plan hash of the tree [default: the one in use].
+    pub plan: Option<String>,
+    /// Secret key of minisign that signs the store's index.
+    #[arg(long, value_name = "FILE", env = "MOD_WSGI_HTTPD_STORE_KEY")]
+    pub key: Option<PathBuf>,
+    /// Make such a key, without a password, and beside it the public one, FILE.pub.
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    pub new_key: Option<PathBuf>,
+    /// Sign nothing: whoever can write to the store can then run programs wherever it is pulled.
+    #[arg(long, conflicts_with_all = ["key", "new_key"])]
+    pub unsigned: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub place: PlaceArgs,
+}
+
+/// Options of `pull`.
+#[derive(Clone, Debug, Args)]
+pub struct PullArgs {
+    /// The store: a folder, https://…, or oci://HOST/NAME.
+    pub store: String,
+    /// Plan hash of the tree [default: the newest built for what the other options ask].
+    pub plan: Option<String>,
+    /// Public key of minisign that the store's index must be signed by: a file, or its last line.
+    #[arg(long, value_name = "KEY", env = "MOD_WSGI_HTTPD_STORE_PUBLIC_KEY")]
+    pub public_key: Option<String>,
+    /// Take what is there, whoever made it.
+    #[arg(long, conflicts_with = "public_key")]
+    pub unsigned: bool,
+    /// List what is there; install nothing.
+    #[arg(long)]
+    pub list: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub request: RequestArgs,
+}
+
 /// Options of `clean`: logs, parts of archives and leftovers of killed runs
 /// always go.
 #[derive(Clone, Debug, Args)]
@@ -212,9 +258,12 @@ pub struct CleanArgs {
     /// Archives in the cache, too.
     #[arg(long)]
     pub sources: bool,
-    /// Built libraries in the cache, too.
+    /// Built libraries, objects and trees in the cache, too.
     #[arg(long)]
     pub builds: bool,
+    /// Those of them that nothing has used for so many days.
+    #[arg(long, value_name = "DAYS")]
+    pub unused: Option<u32>,
     /// Installed trees other than the one in use, too.
     #[arg(long)]
     pub trees: bool,

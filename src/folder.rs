@@ -130,6 +130,13 @@ pub fn refuse_text(folder: &Path, place: &str) -> Result<()> {
     Ok(())
 }
 
+/// Says that something in a cache was used now. One that cannot be told is cleaned
+/// away earlier than need be.
+pub fn touch(path: &Path) {
+    let now = std::time::SystemTime::now();
+    let _told_or_not = std::fs::File::open(path).and_then(|file| file.set_modified(now));
+}
+
 /// Makes the folder that a file is to lie in.
 ///
 /// # Errors

@@ -23,4 +23,5 @@ pub mod recipe;
 pub mod report;
 pub mod source;
 pub mod stage;
+pub mod store;
 pub mod tls;

@@ -1,7 +1,9 @@
 //! `clean`: frees what can be made or fetched again.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
+use prefix::Manifest;
 use serde_json::json;
 
 use super::Context;
@@ -11,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::folder;
 use crate::place;
 use crate::report::size;
+use crate::store;
 
 /// Removes leftovers of killed runs, logs, and as asked archives, artefacts
 /// and trees out of use.
@@ -20,8 +23,12 @@ pub(super) fn clean(context: &Context<'_>, args: &CleanArgs) -> Result<()> {
     let mut doomed = logs_of_the_dead(&cache.logs());
     doomed.push(at("sources/rejected"));
     cache.remove_partials()?;
+    let builds = BUILDS.map(at);
     if args.builds || args.all {
-        doomed.push(at("builds"));
+        doomed.extend(builds);
+    } else if let Some(days) = args.unused {
+        let age = Duration::from_secs(24 * 60 * 60 * u64::from(days));
+        doomed.extend(builds.iter().flat_map(|folder| unused_for(age, folder)));
     }
     if args.sources || args.all {
         doomed.push(at("sources"));
@@ -60,15 +67,32 @@ fn logs_of_the_dead(logs: &Path) -> Vec<PathBuf> {
     folder::items(logs).unwrap_or_default().into_iter().filter(is_over).collect()
 }
 
-fn remove_all(folders: &[PathBuf]) -> Result<u64> {
+/// Artefacts in a folder of the cache that nothing has used for so long. Whatever
+/// takes one sets its time; a part of one is none.
+fn unused_for(age: Duration, folder: &Path) -> Vec<PathBuf> {
+    let Some(limit) = SystemTime::now().checked_sub(age) else { return Vec::new() };
+    let is_old = |path: &PathBuf| {
+        path.symlink_metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|time| time < limit)
+    };
+    let is_group = |path: &PathBuf| path.is_dir() && !path.join(Manifest::FILE).is_file();
+    let items = folder::items(folder).unwrap_or_default();
+    let (groups, single): (Vec<_>, Vec<_>) = items.into_iter().partition(is_group);
+    let grouped = groups.iter().flat_map(|group| folder::items(group).unwrap_or_default());
+    single.into_iter().chain(grouped).filter(is_old).collect()
+}
+
+fn remove_all(paths: &[PathBuf]) -> Result<u64> {
     let mut freed = 0;
-    for path in folders.iter().filter(|path| path.is_dir()) {
+    for path in paths.iter().filter(|path| path.symlink_metadata().is_ok()) {
         freed += folder::size(path);
-        remove(path)?;
+        let removed =
+            if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        removed.map_err(Error::io(Kind::Install, "remove", path))?;
     }
     Ok(freed)
 }
 
-fn remove(path: &Path) -> Result<()> {
-    std::fs::remove_dir_all(path).map_err(Error::io(Kind::Install, "remove", path))
-}
+/// Folders of the cache with what was built.
+const BUILDS: [&str; 4] = ["builds", "objects", "probes", store::FOLDER];

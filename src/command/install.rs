@@ -15,6 +15,7 @@ use crate::place::{self, Place};
 use crate::plan::Plan;
 use crate::stage::build::Job;
 use crate::stage::{fetch, install};
+use crate::store::Trees;
 
 /// What an install may take over instead of building it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,13 +53,15 @@ pub(super) fn install(context: &Context<'_>, args: &InstallArgs, reuse: Reuse) -
     let sources = context.sources(request)?;
     let fetched = fetch::fetch(&plan, &sources, lock.as_ref(), request.allow_vulnerable, report)?;
     let hash = install::plan_hash(&plan.request, &fetched);
+    let cache = context.cache()?;
     if reuse != Reuse::Nothing && base.is_complete(&hash) {
         if base.links().current.as_ref() == Some(&hash) {
             return nothing_to_do(context, &place);
         }
         base.switch_to(&hash)?;
+    } else if reuse != Reuse::Nothing && Trees::of(&cache).restore(&hash, base, report)? {
+        base.switch_to(&hash)?;
     } else {
-        let cache = context.cache()?;
         let work = place::work_folder(args.work_dir.as_deref(), cache.root(), env)?;
         let logs = context.logs(&hash[..12])?;
         let module = context.module(&plan, request, work.path(), &logs)?;
@@ -78,6 +81,7 @@ pub(super) fn install(context: &Context<'_>, args: &InstallArgs, reuse: Reuse) -
         };
         let staged = engine::by_name(&request.engine)?.build(&job)?;
         install::install(&job, staged, base, &hash)?;
+        Trees::of(&cache).keep(&hash, &base.tree(&hash), report)?;
     }
     place.add_entry_points(report)?;
     let record = base.record()?;

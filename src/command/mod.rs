@@ -8,6 +8,7 @@ mod install;
 mod pages;
 mod pin;
 mod sbom;
+mod share;
 mod trees;
 mod uninstall;
 mod update;
@@ -47,6 +48,8 @@ pub fn run(cli: &Cli, env: &Env, report: &Report) -> Result<()> {
         Command::Verify(args) => trees::verify(&context, args),
         Command::List(args) => trees::list(&context, args),
         Command::Rollback(args) => trees::rollback(&context, args),
+        Command::Push(args) => share::push(&context, args),
+        Command::Pull(args) => share::pull(&context, args),
         Command::Uninstall(args) => uninstall::uninstall(&context, args),
         Command::Clean(args) => clean::clean(&context, args),
         Command::Doctor(args) => doctor::doctor(&context, args),

@@ -86,7 +86,7 @@ fn named_like_the_newest(recipe: &Recipe, version: &str) -> Result<SourceFile> {
 
 fn download(sources: &Sources, file: &SourceFile, folder: &Path) -> Result<PathBuf> {
     let bytes =
-        file.urls.iter().find_map(|url| sources.unpinned(url, LARGEST)).ok_or_else(|| {
+        file.urls.iter().find_map(|url| sources.unpinned(url, LARGEST).ok()).ok_or_else(|| {
             let error = Error::new(Kind::Network, format!("no source has `{}`", file.name));
             file.urls
                 .iter()
@@ -113,7 +113,7 @@ fn check_signature(
         None => file
             .urls
             .iter()
-            .find_map(|url| sources.unpinned(&format!("{url}{}", signature.suffix), 1 << 16))
+            .find_map(|url| sources.unpinned(&format!("{url}{}", signature.suffix), 1 << 16).ok())
             .ok_or_else(|| {
                 Error::new(Kind::Checksum, format!("the signature of `{}` is missing", file.name))
                     .hint("name a file of yours with --signature, or add --without-signature")

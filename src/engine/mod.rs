@@ -13,7 +13,7 @@ mod toolchain;
 mod upstream;
 
 pub use direct::Direct;
-pub use toolchain::{find_compiler, toolchain};
+pub use toolchain::{TARGET, find_compiler, toolchain};
 pub use upstream::Upstream;
 
 use objects::Objects;

@@ -10,7 +10,7 @@ use prefix::hash_file;
 
 use super::pool::unpoisoned;
 use crate::error::{Error, Kind, Result};
-use crate::folder::make_parent;
+use crate::folder::{make_parent, touch};
 use crate::plan::hash_of;
 
 /// The objects in the cache, as one build sees them.
@@ -90,7 +90,11 @@ impl Recall {
                 self.objects.digest(&path).is_some_and(|found| found == digest)
             })
         };
-        is_whole && lines.all(is_same) && std::fs::copy(&kept, &self.object).is_ok()
+        let found = is_whole && lines.all(is_same) && std::fs::copy(&kept, &self.object).is_ok();
+        if found {
+            [kept, self.note()].iter().for_each(|path| touch(path));
+        }
+        found
     }
 
     /// Keeps the object that was made. A cache that cannot be written costs the

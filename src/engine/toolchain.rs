@@ -51,4 +51,4 @@ pub fn toolchain(chosen: Option<&str>, env: &Env) -> Result<Toolchain> {
 }
 
 /// Target triple that this installer was built for, and builds for.
-const TARGET: &str = env!("TARGET");
+pub const TARGET: &str = env!("TARGET");

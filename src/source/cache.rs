@@ -62,6 +62,7 @@ impl Cache {
         let Ok(manifest) = Manifest::read(&artefact) else { return Ok(false) };
         if manifest.differences(&artefact).is_ok_and(|differences| differences.is_empty()) {
             folder::copy(&artefact, to)?;
+            folder::touch(&artefact);
             return Ok(true);
         }
         report.warn(&format!("the cached build of {title} is damaged and is made again"));

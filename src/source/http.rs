@@ -131,28 +131,35 @@ impl Http {
         Err(Fault::Absent(format!("{why} ({TRIES} tries)")))
     }
 
-    /// Fetches a file of at most so many bytes whole, or nothing.
-    pub(super) fn whole(&self, url: &str, most: u64) -> Option<Vec<u8>> {
+    /// Fetches a file of at most so many bytes whole, or says why not.
+    pub(super) fn whole(&self, url: &str, most: u64) -> Result<Vec<u8>, String> {
         if let Some(path) = url.strip_prefix("file://") {
-            return std::fs::read(path).ok();
+            return std::fs::read(path).map_err(|error| error.to_string());
         }
-        let address = Url::parse(url).ok()?;
+        let address = Url::parse(url).map_err(|error| error.to_string())?;
         let server = address.origin().ascii_serialization();
-        if self.dead.lock().ok()?.contains_key(&server) {
-            return None;
+        if let Some(why) = self.dead.lock().ok().and_then(|dead| dead.get(&server).cloned()) {
+            return Err(why);
         }
-        let response = match self.client().ok()?.get(address).send() {
-            Ok(response) => response.error_for_status().ok()?,
-            Err(error) => {
-                if error.is_connect() {
-                    self.dead.lock().ok()?.insert(server, root_cause(&error));
-                }
-                return None;
+        let client = self.client().map_err(|_| "there is no client".to_owned())?;
+        let response = client.get(address).send().map_err(|error| {
+            let why = root_cause(&error);
+            if error.is_connect()
+                && let Ok(mut dead) = self.dead.lock()
+            {
+                dead.insert(server, why.clone());
             }
-        };
+            why
+        })?;
+        if !response.status().is_success() {
+            return Err(format!("the server answers {}", response.status()));
+        }
         let mut bytes = Vec::new();
-        response.take(most + 1).read_to_end(&mut bytes).ok()?;
-        (bytes.len() as u64 <= most).then_some(bytes)
+        response.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        if bytes.len() as u64 > most {
+            return Err(format!("it has more than {most} bytes"));
+        }
+        Ok(bytes)
     }
 
     fn try_once(

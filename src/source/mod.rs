@@ -225,7 +225,7 @@ impl Sources {
         }
         file.urls
             .iter()
-            .find_map(|url| self.http.whole(&format!("{url}{}", signature.suffix), 1 << 16))
+            .find_map(|url| self.http.whole(&format!("{url}{}", signature.suffix), 1 << 16).ok())
     }
 
     /// The cache behind these origins.
@@ -235,11 +235,28 @@ impl Sources {
     }
 
     /// Fetches a file that no recipe pins, of at most so many bytes.
-    #[must_use]
-    pub fn unpinned(&self, url: &str, most: u64) -> Option<Vec<u8>> {
-        (!self.settings.offline || url.starts_with("file://"))
-            .then(|| self.http.whole(url, most))
-            .flatten()
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    pub fn unpinned(&self, url: &str, most: u64) -> std::result::Result<Vec<u8>, String> {
+        if self.settings.offline && !url.starts_with("file://") {
+            return Err("--offline was asked for".into());
+        }
+        self.http.whole(url, most)
+    }
+
+    /// Fetches a file whose digest is known into the cache.
+    ///
+    /// # Errors
+    /// When it cannot be had, or is another one.
+    pub fn pinned(&self, url: &str, file: &SourceFile) -> Result<PathBuf> {
+        match self.download(&[url.to_owned()], file)? {
+            Answer::Found(found) => Ok(found.path),
+            Answer::Wrong(error) => Err(error),
+            Answer::Absent(why) => {
+                Err(Error::new(Kind::Network, format!("`{url}` cannot be had")).detail(why))
+            }
+        }
     }
 
     fn vendored(&self, file: &SourceFile) -> Option<PathBuf> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::real::command;
+use crate::real::{apt_install, command};
 use crate::sandbox::Outcome;
 
 /// A browser with one page; ended with it.
@@ -130,14 +130,7 @@ fn program() -> &'static str {
     };
     PROGRAM.get_or_init(|| {
         find().unwrap_or_else(|| {
-            for words in [&["update"][..], &["install", "-y", "--no-install-recommends", NAMES[0]]]
-            {
-                let mut apt = command("apt-get");
-                apt.args(["-qq", "-o", "DPkg::Lock::Timeout=300"]).args(words);
-                apt.env("DEBIAN_FRONTEND", "noninteractive");
-                let done = apt.output().is_ok_and(|output| output.status.success());
-                assert!(done, "there is no browser: install the package chromium");
-            }
+            apt_install(NAMES[0]);
             find().unwrap()
         })
     })

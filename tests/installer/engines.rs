@@ -38,7 +38,7 @@ impl Built {
         install.args(["install", "--engine", engine, "--features=-module", "--locked", "--lock"]);
         install.arg(base().join("current/mod_wsgi-httpd.lock")).args(arguments);
         install.arg("--cache").arg(cache()).arg("--prefix").arg(built.folder.path().join("base"));
-        install.arg("--allow-vulnerable");
+        install.args(["--allow-vulnerable", "--force"]);
         Outcome::of(install.output().unwrap()).expect(0);
         built
     }

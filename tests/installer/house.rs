@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms of the installer: each may know those before it.
-const ROOMS: [&str; 21] = [
+const ROOMS: [&str; 22] = [
     "exit", "openpgp", "tls", "env", "error", "digest", "folder", "report", "process", "recipe",
-    "lock", "python", "module", "place", "plan", "source", "stage", "engine", "apxs", "cli",
-    "command",
+    "lock", "python", "module", "place", "plan", "source", "stage", "engine", "store", "apxs",
+    "cli", "command",
 ];
 
 #[test]

@@ -1,5 +1,6 @@
 //! Runs that are killed or told to end, in every phase, and the run after.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -170,10 +171,11 @@ fn a_run_that_waits_for_another_can_be_ended() {
     let sandbox = sandbox_that_stops_in("make");
     let first = sandbox.start_install(&[]);
     wait_for(&sandbox.path("stopped"));
-    let second = sandbox.start_install(&[]);
-    std::thread::sleep(Duration::from_millis(500));
+    let mut second = sandbox.start_install(&[]);
+    let mut said = BufReader::new(second.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(said.any(|line| line.contains("Waiting")), "it did not wait");
     kill_process(pid_of(&second), Signal::INT).unwrap();
-    Outcome::of(second.wait_with_output().unwrap()).expect(130).says("Waiting");
+    assert_eq!(second.wait().unwrap().code(), Some(130));
     kill_process(pid_of(&first), Signal::TERM).unwrap();
     Outcome::of(first.wait_with_output().unwrap()).expect(143);
 }

@@ -27,4 +27,5 @@ mod python;
 mod real;
 mod sandbox;
 mod serving;
+mod store;
 mod upstream;

@@ -59,12 +59,28 @@ pub(crate) fn real() -> &'static Real {
     })
 }
 
-/// Makes the next install build the module anew.
+/// Makes the next install build the module and the tree anew.
 fn forget_module(cache: &Path) {
+    let _none_or_gone = std::fs::remove_dir_all(cache.join("trees"));
     for name in crate::sandbox::names_in(&cache.join("builds")) {
         if name.starts_with("mod_wsgi-") {
             std::fs::remove_dir_all(cache.join("builds").join(name)).unwrap();
         }
+    }
+}
+
+/// Brings a program, by the package of its name, to a machine that lacks it.
+pub(crate) fn apt_install(name: &str) {
+    let folders = std::env::var_os("PATH").unwrap();
+    if std::env::split_paths(&folders).any(|folder| folder.join(name).exists()) {
+        return;
+    }
+    for words in [&["update"][..], &["install", "-y", "--no-install-recommends", name]] {
+        let mut apt = command("apt-get");
+        apt.args(["-qq", "-o", "DPkg::Lock::Timeout=300"]).args(words);
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        let done = apt.output().is_ok_and(|output| output.status.success());
+        assert!(done, "there is no {name}: install the package of that name");
     }
 }
 

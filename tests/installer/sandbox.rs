@@ -218,6 +218,13 @@ impl Outcome {
         self
     }
 
+    /// Fails unless standard output has that text.
+    #[track_caller]
+    pub(crate) fn prints(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "`{text}` is not in:\n{}", self.stdout);
+        self
+    }
+
     /// Fails if standard error has that text.
     #[track_caller]
     pub(crate) fn says_nothing_of(self, text: &str) -> Self {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::objects::replace;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
-use crate::folder::make_parent;
+use crate::folder::{make_parent, touch};
 use crate::plan::{Toolchain, hash_of};
 use crate::process::Program;
 use crate::source::Cache;
@@ -97,6 +97,7 @@ impl Prober<'_> {
         parts.push(toolchain.cc.display().to_string());
         parts.extend(names.iter().cloned());
         let file = probes(cache).join(format!("{component}-{}.json", &hash_of(&parts)[..32]));
+        touch(&file);
         let kept = std::fs::read(&file).ok();
         if let Some(answers) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
             return Ok((questions, answers));
