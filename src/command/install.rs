@@ -42,7 +42,13 @@ pub(super) fn install(context: &Context<'_>, args: &InstallArgs, reuse: Reuse) -
     if by_request && is_in_use(base, &plan) {
         return nothing_to_do(context, &place);
     }
-    doctor::require(&plan, env)?;
+    let cache = context.cache()?;
+    let trees = Trees::of(&cache);
+    // Who compiles nothing needs no compiler.
+    let may_restore = reuse != Reuse::Nothing && trees.know(&plan.request);
+    if !may_restore {
+        doctor::require(&plan, env)?;
+    }
     place::prepare_base(base)?;
     let _hold = place::hold(base, report)?;
     place::remove_leftovers(base);
@@ -53,15 +59,15 @@ pub(super) fn install(context: &Context<'_>, args: &InstallArgs, reuse: Reuse) -
     let sources = context.sources(request)?;
     let fetched = fetch::fetch(&plan, &sources, lock.as_ref(), request.allow_vulnerable, report)?;
     let hash = install::plan_hash(&plan.request, &fetched);
-    let cache = context.cache()?;
     if reuse != Reuse::Nothing && base.is_complete(&hash) {
         if base.links().current.as_ref() == Some(&hash) {
             return nothing_to_do(context, &place);
         }
         base.switch_to(&hash)?;
-    } else if reuse != Reuse::Nothing && Trees::of(&cache).restore(&hash, base, report)? {
+    } else if may_restore && trees.restore(&hash, base, report)? {
         base.switch_to(&hash)?;
     } else {
+        doctor::require(&plan, env)?;
         let work = place::work_folder(args.work_dir.as_deref(), cache.root(), env)?;
         let logs = context.logs(&hash[..12])?;
         let module = context.module(&plan, request, work.path(), &logs)?;
@@ -81,7 +87,7 @@ pub(super) fn install(context: &Context<'_>, args: &InstallArgs, reuse: Reuse) -
         };
         let staged = engine::by_name(&request.engine)?.build(&job)?;
         install::install(&job, staged, base, &hash)?;
-        Trees::of(&cache).keep(&hash, &base.tree(&hash), report)?;
+        trees.keep(&hash, &base.tree(&hash), report)?;
     }
     place.add_entry_points(report)?;
     let record = base.record()?;

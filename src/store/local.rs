@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use prefix::{Base, Manifest};
+use prefix::{Base, Manifest, Record};
 
 use crate::error::{Error, Kind, Result};
 use crate::folder::{self, Scratch};
@@ -30,6 +30,13 @@ impl<'c> Trees<'c> {
     #[must_use]
     pub fn tree(&self, plan: &str) -> PathBuf {
         self.cache.root().join(FOLDER).join(plan)
+    }
+
+    /// Whether a tree was built here for that request, of whichever releases.
+    #[must_use]
+    pub fn know(&self, request: &str) -> bool {
+        let kept = folder::items(&self.cache.root().join(FOLDER)).unwrap_or_default();
+        kept.iter().any(|tree| Record::read(tree).is_ok_and(|record| record.request == request))
     }
 
     /// Whether a tree is there and every file of it is as built. One that is not
