@@ -10,8 +10,8 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -428,19 +428,28 @@ pub(crate) fn module() -> PathBuf {
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("module");
-        let mut cargo = command(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "-p", "mod_wsgi", "-p", "pywsgi"]);
-        cargo.arg("--target-dir").arg(&target).env("MOD_WSGI_HTTPD_PREFIX", base().join("current"));
-        Outcome::of(cargo.output().unwrap()).expect(0);
-        let folder = target.join("modules");
-        std::fs::create_dir_all(&folder).unwrap();
-        for name in ["mod_wsgi", "mod_wsgi_python"] {
-            let library = target.join(format!("debug/lib{name}.so"));
-            std::fs::copy(library, folder.join(format!("{name}.so"))).unwrap();
-        }
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("module/modules");
+        build_module(&folder, &[]);
         folder
     })
+}
+
+/// Builds our module into a folder, for the Python that the variables name.
+pub(crate) fn build_module(folder: &Path, variables: &[(&str, &str)]) {
+    // The next build replaces what this one has made.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("module");
+    let mut cargo = command(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "-p", "mod_wsgi", "-p", "pywsgi"]);
+    cargo.arg("--target-dir").arg(&target).env("MOD_WSGI_HTTPD_PREFIX", base().join("current"));
+    cargo.envs(variables.iter().copied());
+    Outcome::of(cargo.output().unwrap()).expect(0);
+    std::fs::create_dir_all(folder).unwrap();
+    for name in ["mod_wsgi", "mod_wsgi_python"] {
+        let library = target.join(format!("debug/lib{name}.so"));
+        std::fs::copy(library, folder.join(format!("{name}.so"))).unwrap();
+    }
 }
 
 /// A name that only the headers know, as inline functions are, would fail at the
