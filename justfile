@@ -32,17 +32,21 @@ sanitize PREFIX:
 golden:
     MOD_WSGI_WRITE_GOLDEN=1 cargo test --all-features --test installer express::golden
 
-# A wheel for each Python that is here, installed and asked once; see docs/decisions/0008.
+# A wheel for each Python of the search path or of pyenv, each of them tried.
 wheels:
     #!/bin/sh
     set -eu
     for version in 3.10 3.11 3.12 3.13; do
-        python=python$version
-        $python -c '' 2> /dev/null || { echo "no $python here"; continue; }
+        python=
+        for found in python$version "${PYENV_ROOT:-$HOME/.pyenv}"/versions/$version.*/bin/python$version; do
+            $found -c '' 2> /dev/null && python=$found && break
+        done
+        [ "$python" ] || { echo "no python$version here"; continue; }
         rm -rf target/wheels/$version
         $python -m venv target/wheels/$version/venv
         venv=target/wheels/$version/venv/bin
         $venv/pip wheel -v --no-deps --wheel-dir target/wheels/$version .
         $venv/pip install --no-index target/wheels/$version/*.whl
         $venv/mod_wsgi-httpd verify
+        $venv/mod_wsgi-express start-server --check --application-type module mod_wsgi.diagnostics.hello
     done
