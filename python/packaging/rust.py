@@ -13,6 +13,9 @@ from pathlib import Path
 #: How the installer is built that goes into the wheel; see Cargo.toml.
 PROFILE = "wheel"
 
+#: How cargo separates flags that may have blanks.
+SEPARATOR = "\x1f"
+
 
 class Cargo:
     """The cargo of `CARGO`, else of the search path."""
@@ -44,7 +47,15 @@ class Cargo:
 
     def ask(self, *words: object) -> str:
         """What cargo says on its standard output."""
-        command = [self.path, *map(str, words)]
+        return self.answer([self.path, *map(str, words)])
+
+    def ask_rustc(self, *words: str) -> str:
+        """What the compiler says that cargo uses."""
+        beside = Path(self.path).with_name("rustc")
+        return self.answer([str(beside) if beside.exists() else "rustc", *words])
+
+    def answer(self, command: list[str]) -> str:
+        """The standard output of a command, which must succeed."""
         answer = subprocess.run(command, cwd=self.root, stdout=subprocess.PIPE, text=True)
         if answer.returncode:
             sys.exit(f"error: `{' '.join(command)}` failed, status {answer.returncode}")
@@ -54,17 +65,33 @@ class Cargo:
         """The installer."""
         target = Path(os.environ.get("CARGO_TARGET_DIR") or self.root / "target").absolute()
         options = ["--profile", PROFILE, "--locked", "--bin", "mod_wsgi-httpd"]
-        run([self.path, "build", *options, "--target-dir", target], cwd=self.root)
+        command = [self.path, "build", *options, "--target-dir", target]
+        run(command, cwd=self.root, CARGO_ENCODED_RUSTFLAGS=self.flags())
         return target / PROFILE / "mod_wsgi-httpd"
 
+    def flags(self) -> str:
+        """The user's flags, and those that take the places of this machine out of the
+        texts of panics: the program is the same wherever it is built."""
+        home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo").absolute()
+        library = Path(self.ask_rustc("--print=sysroot").strip(), "lib/rustlib/src/rust")
+        commit = re.search(r"^commit-hash: (\w{40})$", self.ask_rustc("-vV"), re.M)
+        places = {home: "/cargo", self.root.resolve(): "/src"}
+        if commit:
+            places[library] = f"/rustc/{commit[1]}"
+        encoded = os.environ.get("CARGO_ENCODED_RUSTFLAGS")
+        own = encoded.split(SEPARATOR) if encoded else os.environ.get("RUSTFLAGS", "").split()
+        maps = [f"--remap-path-prefix={place}={name}" for place, name in places.items()]
+        return SEPARATOR.join([*own, *maps])
 
-def run(command: Sequence[object], cwd: str | Path) -> None:
+
+def run(command: Sequence[object], cwd: str | Path, **variables: str) -> None:
     """Runs a step, whose output is the build's; ends the build if it fails.
 
     The step has told what went wrong, and where its log lies.
     """
     words = [str(word) for word in command]
     print("+", " ".join(words), file=sys.stderr, flush=True)
-    status = subprocess.run(words, cwd=cwd, stdout=sys.stderr.fileno()).returncode
+    environment = {**os.environ, **variables}
+    status = subprocess.run(words, cwd=cwd, env=environment, stdout=sys.stderr.fileno()).returncode
     if status:
         sys.exit(f"error: `{' '.join(words[:2])}` failed, status {status}; it has said why")
