@@ -61,7 +61,7 @@ pub enum Command {
     /// Free what can be made or fetched again.
     Clean(CleanArgs),
     /// Look whether this machine can build httpd, and what to install if not.
-    Doctor(RequestArgs),
+    Doctor(DoctorArgs),
     /// Print facts of the installed httpd, for scripts.
     Info(InfoArgs),
     /// List what the installed httpd is made of, as CycloneDX.
@@ -246,6 +246,18 @@ pub struct PullArgs {
     /// List what is there; install nothing.
     #[arg(long)]
     pub list: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub request: RequestArgs,
+}
+
+/// Options of `doctor`.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    /// Print instead what the direct engine has asked this machine's compiler, and how
+    /// each answer was found.
+    #[arg(long)]
+    pub probe: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "documented at its type")]
     pub request: RequestArgs,

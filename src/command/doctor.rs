@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::Context;
-use crate::cli::RequestArgs;
+use crate::cli::DoctorArgs;
 use crate::engine;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
@@ -60,7 +60,11 @@ impl Finding {
 }
 
 /// Asks all questions and prints the answers.
-pub(super) fn doctor(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
+pub(super) fn doctor(context: &Context<'_>, args: &DoctorArgs) -> Result<()> {
+    if args.probe {
+        return probe(context);
+    }
+    let args = &args.request;
     let env = context.env;
     let family = Family::of_machine();
     let mut findings = Vec::new();
@@ -92,6 +96,25 @@ pub(super) fn doctor(context: &Context<'_>, args: &RequestArgs) -> Result<()> {
     findings.push(loopback());
     findings.push(locale(env));
     tell(context, &findings)
+}
+
+/// Prints what the direct engine's templates were filled with.
+fn probe(context: &Context<'_>) -> Result<()> {
+    let answers = engine::last_answers(&context.cache()?);
+    if answers.is_empty() {
+        return Err(Error::new(Kind::Usage, "the direct engine has asked nothing yet")
+            .hint("`mod_wsgi-httpd install` asks; the answers are kept with the cache"));
+    }
+    let mut text = String::new();
+    for (component, answers) in &answers {
+        text.push_str(&format!("{component}\n"));
+        for (name, answer) in answers {
+            let value = answer.value.as_deref().unwrap_or("undefined");
+            text.push_str(&format!("  {name:<40} {value:<12} {}\n", answer.how));
+        }
+    }
+    context.report.result(&text, json!({ "probes": answers }));
+    Ok(())
 }
 
 fn tell(context: &Context<'_>, findings: &[Finding]) -> Result<()> {

@@ -210,3 +210,20 @@ fn no_color_beats_every_wish_for_colour() {
     let plain = crate::sandbox::Outcome::of(command.env("NO_COLOR", "1").output().unwrap());
     assert!(!plain.stderr.contains("\x1b["), "{}", plain.stderr);
 }
+
+#[test]
+fn doctor_prints_what_the_compiler_was_asked() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["doctor", "--probe"]).expect(2).says("has asked nothing yet");
+    // As the direct engine keeps them, the older of two first.
+    let folder = sandbox.cache().join("probes");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, value) in [("apr-1f", "null"), ("apr-2f", "\"1\"")] {
+        let text = format!(r#"{{"HAVE_DUP3": {{"value": {value}, "how": "links"}}}}"#);
+        std::fs::write(folder.join(name).with_extension("json"), text).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let outcome = sandbox.run(&["doctor", "--probe"]).expect(0);
+    let words: Vec<&str> = outcome.stdout.split_whitespace().collect();
+    assert_eq!(words, ["apr", "HAVE_DUP3", "1", "links"]);
+}

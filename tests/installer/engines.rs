@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use mod_wsgi_httpd::stage::link;
 use tempfile::TempDir;
 
-use crate::real::command;
+use crate::real::{apt_install, command};
 use crate::sandbox::{Outcome, names_in, program};
 use crate::serving::base;
 
@@ -145,6 +145,28 @@ fn both_answer_alike() {
         lines.map(|line| line.trim_end().to_owned()).collect()
     };
     assert_eq!(of(&direct), of(&upstream));
+}
+
+/// The files name no place: they work where the tree lies.
+#[test]
+fn pkg_config_leads_into_the_tree() {
+    apt_install("pkg-config");
+    for tree in <[PathBuf; 2]>::from(both()) {
+        let mut ask = command("pkg-config");
+        ask.args(["--cflags", "--libs", "apr-util-1"]);
+        ask.env("PKG_CONFIG_PATH", tree.join("lib/pkgconfig"));
+        let flags = Outcome::of(ask.output().unwrap()).expect(0).stdout;
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("test.c");
+        let text = "#include <apu_version.h>\n#include <apr_general.h>\n\
+                    int main(void) { return apr_initialize() || !*apu_version_string(); }\n";
+        std::fs::write(&source, text).unwrap();
+        let mut cc = command("cc");
+        cc.arg(&source).args(flags.split_whitespace()).arg("-o").arg(folder.path().join("test"));
+        cc.arg(format!("-Wl,-rpath,{}", tree.join("lib").display()));
+        Outcome::of(cc.output().unwrap()).expect(0);
+        Outcome::of(command(folder.path().join("test")).output().unwrap()).expect(0);
+    }
 }
 
 /// Macros decide layouts: what every header says is the same, so structs are.

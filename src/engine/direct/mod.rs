@@ -18,6 +18,7 @@ use std::sync::mpsc;
 
 use board::Board;
 use probe::Answers;
+pub use probe::last_answers;
 
 use super::Machine;
 use super::component::{Component, build_component, clean_texts};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::objects::replace;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
-use crate::folder::{make_parent, touch};
+use crate::folder::{items, make_parent, touch};
 use crate::plan::{Toolchain, hash_of};
 use crate::process::Program;
 use crate::source::Cache;
@@ -60,15 +60,15 @@ pub(super) enum Check {
 
 /// An answer and how it was found.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(super) struct Answer {
+pub struct Answer {
     /// The macro's value; none leaves it undefined.
-    pub(super) value: Option<String>,
+    pub value: Option<String>,
     /// How it was found.
-    pub(super) how: String,
+    pub how: String,
 }
 
 /// Answers by macro.
-pub(super) type Answers = BTreeMap<String, Answer>;
+pub type Answers = BTreeMap<String, Answer>;
 
 /// A compiler that can be asked.
 pub(super) struct Prober<'p> {
@@ -296,6 +296,19 @@ impl Prober<'_> {
             "install the C library's headers: apt install libc6-dev / dnf install glibc-devel",
         ))
     }
+}
+
+/// The answers that the last builds went by, by component.
+#[must_use]
+pub fn last_answers(cache: &Cache) -> BTreeMap<String, Answers> {
+    let mut files = items(&probes(cache)).unwrap_or_default();
+    files.sort_by_key(|file| file.metadata().and_then(|metadata| metadata.modified()).ok());
+    let read = |file: PathBuf| {
+        let (component, _) = file.file_stem()?.to_str()?.rsplit_once('-')?;
+        let answers = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
+        Some((component.to_owned(), answers))
+    };
+    files.into_iter().filter_map(read).collect()
 }
 
 fn probes(cache: &Cache) -> PathBuf {
