@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction};
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
+use crate::capacity::Mode;
 use crate::error::{Error, Result};
 use crate::option_file::Given;
 use crate::programs::Programs;
@@ -106,7 +107,8 @@ fn serve(name: &str, rest: Vec<String>, caller: &Caller) -> Result<u8> {
         launch::running(&server)?;
     }
     warn(&server);
-    let environment = root::write(&server)?;
+    let at_once = !setup && !server.options.reloading.graceful && server.mode != Mode::Debug;
+    let environment = root::write(&server, !at_once)?;
     print(&summary::text(&server, setup))?;
     if server.options.reloading.graceful {
         return launch::reload(&server);
@@ -281,7 +283,7 @@ fn print(text: &str) -> Result<u8> {
 }
 
 /// Prints an error as `optparse` has it, its causes and its hint below.
-fn tell(error: &Error) {
+pub(crate) fn tell(error: &Error) {
     crate::say(&format!("{PROGRAM}: error: {error}"));
     let mut cause = std::error::Error::source(error);
     while let Some(source) = cause {

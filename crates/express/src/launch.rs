@@ -19,6 +19,8 @@ use signal_hook::iterator::Signals;
 use crate::capacity::Mode;
 use crate::control::{self, Environment};
 use crate::error::{Error, Result};
+use crate::pid_file::PidFile;
+use crate::root;
 use crate::server::Server;
 
 /// How much of the error log is shown when httpd does not start.
@@ -39,12 +41,20 @@ pub(crate) fn run(server: &Server, environment: &Environment) -> Result<u8> {
     let log_before = log.metadata().map_or(0, |meta| meta.len());
     let mut command = foreground(server, environment);
     command.process_group(0);
+    let pid_file = PidFile::watch(server.pid_file());
     let child = command.spawn().map_err(Error::io("start", &server.programs.httpd))?;
     let ready = Arc::new(AtomicBool::new(false));
-    announce(server, Arc::clone(&ready));
+    announce(server, pid_file, child.id(), Arc::clone(&ready));
     let code = wait(&child, &mut signals);
-    if code != 0 && !ready.load(Ordering::Acquire) && !server.logs_to_terminal() {
-        show_log(&log, log_before);
+    if code != 0 && !ready.load(Ordering::Acquire) {
+        if !server.logs_to_terminal() {
+            show_log(&log, log_before);
+        }
+        let refused = root::take_back(server)?;
+        crate::command::tell(
+            &Error::failed("httpd has not started, for what it has said above")
+                .hint(format!("its configuration is now `{}`", refused.display())),
+        );
     }
     Ok(code)
 }
@@ -166,7 +176,7 @@ fn code_of(status: std::process::ExitStatus) -> u8 {
 
 /// Waits beside until the server takes connections, and says so: on a terminal, and
 /// to a service manager that has asked for it.
-fn announce(server: &Server, ready: Arc<AtomicBool>) {
+fn announce(server: &Server, pid_file: PidFile, httpd: u32, ready: Arc<AtomicBool>) {
     let host = match server.options.listening.host.as_deref() {
         None | Some("0.0.0.0") => "127.0.0.1".to_owned(),
         Some("::") => "::1".to_owned(),
@@ -175,6 +185,8 @@ fn announce(server: &Server, ready: Arc<AtomicBool>) {
     let port = u16::try_from(server.port).unwrap_or_default();
     let url = server.tls_url().unwrap_or_else(|| server.url());
     std::thread::spawn(move || {
+        // Another server may have the port: then httpd gets no further than before.
+        pid_file.wait_for(httpd);
         while !answers(&host, port) {
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -14,6 +14,7 @@ mod locale;
 mod logs;
 mod option_file;
 pub mod options;
+mod pid_file;
 mod process;
 mod programs;
 mod root;

@@ -25,12 +25,16 @@ const RESOURCE: &str = include_str!("python/resource.wsgi");
 const STATUS_PAGE: &str = include_str!("status.html");
 const WELCOME: &str = include_str!("python/default.wsgi");
 
-/// Writes everything, the configuration last, once httpd has accepted it: the
-/// environment in which it has.
+/// The configuration that was in force before.
+const BEFORE: &str = ".httpd.conf.before";
+
+/// Writes everything, the configuration last: the environment that httpd is to have.
+/// If it has to be `accepted`, httpd is asked first. One that is started at once tells
+/// the same, sooner; [`take_back`] is for when it does not start.
 ///
 /// # Errors
 /// When a place cannot be used, or httpd refuses the configuration.
-pub(crate) fn write(server: &Server) -> Result<Environment> {
+pub(crate) fn write(server: &Server, accepted: bool) -> Result<Environment> {
     let text = conf::write(server)?;
     make_root(server)?;
     for folder in folders(server) {
@@ -48,11 +52,9 @@ pub(crate) fn write(server: &Server) -> Result<Environment> {
         ("default.wsgi".to_owned(), WELCOME, Value::Null),
     ];
     for (name, template, settings) in handlers.chain(others) {
-        // JSON's texts are Python's, too.
-        let literal = |text: String| Value::String(text).to_string();
         let script = template
-            .replace("@PACKAGE@", &literal(package.to_string_lossy().into_owned()))
-            .replace("@SETTINGS@", &literal(settings.to_string()));
+            .replace("@PACKAGE@", &literal(&json!(package.to_string_lossy())))
+            .replace("@SETTINGS@", &literal(&settings));
         write_file(&server.path(&name), script.as_bytes(), 0o644)?;
     }
     if server.options.status.status_port.is_some() {
@@ -73,14 +75,58 @@ pub(crate) fn write(server: &Server) -> Result<Environment> {
     write_file(&server.path("apachectl"), control::script(server).as_bytes(), 0o700)?;
     let trial = server.path(".httpd.conf.new");
     write_file(&trial, text.as_bytes(), 0o600)?;
+    let check = |environment: &Environment| match accepted {
+        true => control::check(server, environment, &trial),
+        false => Ok(()),
+    };
     let environment = control::environment(server)
-        .and_then(|environment| control::check(server, &environment, &trial).map(|()| environment))
+        .and_then(|environment| check(&environment).map(|()| environment))
         .inspect_err(|_| {
             let _keeps_its_error = std::fs::remove_file(&trial);
         })?;
-    let conf = server.path("httpd.conf");
+    let (conf, before) = (server.path("httpd.conf"), server.path(BEFORE));
+    let _none_is_there = std::fs::remove_file(&before);
+    let _none_was_there = std::fs::hard_link(&conf, &before);
     std::fs::rename(&trial, &conf).map_err(Error::io("write", &conf))?;
     Ok(environment)
+}
+
+/// Puts the configuration before the last one back in its place, and the last one
+/// aside, for who wants to see it: where it is now.
+///
+/// # Errors
+/// When they cannot be moved.
+pub(crate) fn take_back(server: &Server) -> Result<PathBuf> {
+    let (conf, before) = (server.path("httpd.conf"), server.path(BEFORE));
+    let refused = server.path("httpd.conf.refused");
+    std::fs::rename(&conf, &refused).map_err(Error::io("move", &conf))?;
+    match std::fs::rename(&before, &conf) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("move", &before)(error))
+        }
+        _ => Ok(refused),
+    }
+}
+
+/// A value as Python writes it. JSON's texts and numbers are Python's, too.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Number(_) | Value::String(_) => value.to_string(),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(literal).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            let fields: Vec<_> = fields
+                .map(|(name, value)| format!("{}: {}", json!(name), literal(value)))
+                .collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+    }
 }
 
 /// Makes the root, or takes one that is the caller's own: what lies in a folder of

@@ -4,7 +4,9 @@
 def _start():
     import os
     import sys
-    from importlib import util
+
+    # Not importlib.util, which imports more than all else that is needed here.
+    from importlib.machinery import ExtensionFileLoader, ModuleSpec
 
     # -c puts the current folder in front.
     if not getattr(sys.flags, "safe_path", False) and sys.path[:1] == [""]:
@@ -21,9 +23,9 @@ def _start():
     own = "%d.%d" % sys.version_info[:2]
     if own != version:
         refuse(f"it is Python {own}, mod_wsgi was built for Python {version}")
-    spec = util.spec_from_file_location("mod_wsgi_python", library)
+    loader = ExtensionFileLoader("mod_wsgi_python", library)
     try:
-        module = util.module_from_spec(spec)
+        module = loader.create_module(ModuleSpec("mod_wsgi_python", loader, origin=library))
     except ImportError as error:
         refuse(error)
     del globals()["_start"]

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from mod_wsgi.express import loader
-from mod_wsgi.express.layer import Application
+
+# Known to type checkers alone: to import these takes longer than all else here, and
+# whoever has asked for a page waits for it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from mod_wsgi.express.layer import Application
 
 #: Settings that an application finds in its environment as `MOD_WSGI_…`.
 FLAGS = {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-import types
-from typing import Any
 
-from mod_wsgi.express.layer import Application
+# See `handler`.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import types
+    from typing import Any
+
+    from mod_wsgi.express.layer import Application
 
 
 class Source:
@@ -37,6 +40,8 @@ def load(kind: str, entry_point: str, name: str) -> Source:
     if kind == "static":
         return Source(nothing, None, None)
     if kind == "module":
+        import importlib
+
         module = importlib.import_module(entry_point)
         path = source_of(getattr(module, "__file__", None))
         return Source(attribute(module, name), path, path and time_of(path))
@@ -52,7 +57,7 @@ def execute(path: str, name: str) -> types.ModuleType:
     """Runs a file as a module of this name, whatever the file is called."""
     with open(path, "rb") as file:
         code = compile(file.read(), path, "exec", dont_inherit=True)
-    module = types.ModuleType(name)
+    module = type(sys)(name)
     module.__file__ = path
     # Registered before it runs, as an import does: code may look itself up.
     sys.modules[name] = module

@@ -101,6 +101,16 @@ fn a_configuration_that_httpd_refuses_replaces_none() {
     let outcome = folder.set_up(&["app.wsgi", "--include-file", "bad.conf"]).expect(1);
     assert!(outcome.stderr.contains("NoSuchDirective"), "{}", outcome.stderr);
     assert_eq!(folder.read("root/httpd.conf"), before);
+
+    // httpd that is started at once says the same.
+    let words = ["app.wsgi", "--include-file", "bad.conf"];
+    let mut launcher = folder.launcher(&["start-server"]);
+    let outcome = launcher.args(folder.always(&words)).args(words).output().unwrap();
+    let outcome = Outcome::of(outcome).expect(1);
+    assert!(outcome.stderr.contains("NoSuchDirective"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("httpd.conf.refused`"), "{}", outcome.stderr);
+    assert_eq!(folder.read("root/httpd.conf"), before);
+    assert!(folder.read("root/httpd.conf.refused").contains("bad.conf"));
 }
 
 #[test]

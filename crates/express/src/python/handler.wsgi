@@ -1,7 +1,5 @@
 """Written by mod_wsgi-express at each start: the application, for the server."""
 
-import json
-
 import mod_wsgi
 
 # Inside of Apache `mod_wsgi` is a module of the server's own. Its submodules must
@@ -11,7 +9,7 @@ mod_wsgi.__path__ = [@PACKAGE@, *getattr(mod_wsgi, "__path__", [])]
 from mod_wsgi.express.handler import Handler
 
 # A line of its own, so that it is not in every traceback.
-settings = json.loads(@SETTINGS@)
+settings = @SETTINGS@
 handler = Handler(settings)
 handle_request = handler.handle_request
 

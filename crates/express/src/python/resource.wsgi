@@ -1,7 +1,5 @@
 """Written by mod_wsgi-express at each start: the scripts of --add-handler."""
 
-import json
-
 import mod_wsgi
 
 # See `handler.wsgi`.
@@ -10,7 +8,7 @@ mod_wsgi.__path__ = [@PACKAGE@, *getattr(mod_wsgi, "__path__", [])]
 from mod_wsgi.express.resource import Resources
 
 # A line of its own, so that it is not in every traceback.
-settings = json.loads(@SETTINGS@)
+settings = @SETTINGS@
 handler = Resources(settings)
 handle_request = handler.handle_request
 
