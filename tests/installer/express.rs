@@ -18,6 +18,7 @@ use crate::serving::{base, module};
 
 mod configuration;
 mod effects;
+mod eviction;
 mod golden;
 mod grammar;
 mod hosts;

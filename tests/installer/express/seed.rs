@@ -312,3 +312,38 @@ fn an_evicted_process_goes_when_its_time_is_over() {
     assert!(slow.join().unwrap().starts_with("HTTP/1.1 502 "));
     assert!(express.eval("os.getpid()") != second.to_string());
 }
+
+/// Reference 8.1, row 5.
+#[test]
+fn a_service_needs_an_account_that_is_there() {
+    let folder = Folder::new();
+    folder.write("service.py", SERVICE);
+    for (option, what) in [("--service-user", "user"), ("--service-group", "group")] {
+        let words = ["app.wsgi", "--service-script", "s", "service.py", option, "s", "nobody-here"];
+        let refused = folder.set_up(&words).expect(2);
+        let said = format!("option {option}: bad {what} name `nobody-here`");
+        assert!(refused.stderr.contains(&said), "{}", refused.stderr);
+    }
+}
+
+/// Reference 8.1, row 12: both are started again, after pauses that grow.
+#[test]
+fn a_service_that_ends_comes_back_ever_later() {
+    let folder = Folder::new();
+    let note = "import os, time\nHERE = os.path.dirname(os.path.abspath(__file__))\n\
+        def note(name):\n    with open(os.path.join(HERE, name), 'a') as file:\n        \
+        print(time.time(), file=file)\n";
+    folder.write("returns.py", &format!("{note}note('returns')\n"));
+    folder.write("raises.py", &format!("{note}note('raises')\nraise ValueError('as it is')\n"));
+    let script = "--service-script";
+    let words = ["app.wsgi", script, "a", "returns.py", script, "b", "raises.py"];
+    let mut express = Express::of(folder, &words);
+    for name in ["returns", "raises"] {
+        express.wait(name, |express| express.folder.read(name).lines().count() >= 4);
+        let text = express.folder.read(name);
+        let starts: Vec<f64> = text.lines().map(|line| line.parse().unwrap()).collect();
+        assert!(starts[3] - starts[2] > 1.3 * (starts[1] - starts[0]), "{name}: {starts:?}");
+    }
+    assert!(express.log().contains("ValueError: as it is"));
+    assert_eq!(express.curl("/", &[]).status, 200);
+}
