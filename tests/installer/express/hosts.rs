@@ -68,6 +68,19 @@ fn this_machine_may_use_any_name() {
     expect(&express, "/", "other.test", 200, None);
 }
 
+/// Reference 8.3, row 5.
+#[test]
+fn a_host_is_not_passed_on_by_tls() {
+    let backend = format!("http://127.0.0.1:{}/", crate::real::free_port());
+    let names = ["--server-name", "a.test", "--proxy-virtual-host", "other.test", &backend];
+    let (express, port) = with_tls(&names);
+    let url = format!("https://127.0.0.1:{port}/");
+    expect(&express, &url, "other.test", 403, None);
+    expect(&express, &url, "a.test", 200, None);
+    // There it is passed on, to nobody.
+    expect(&express, "/", "other.test", 503, None);
+}
+
 /// The original has no TLS then, but prints its URL.
 #[test]
 fn tls_needs_no_name() {
