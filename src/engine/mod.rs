@@ -12,7 +12,7 @@ mod text;
 mod toolchain;
 mod upstream;
 
-pub use direct::{Direct, last_answers};
+pub use direct::{Answer, Answers, Direct, last_answers};
 pub use toolchain::{TARGET, find_compiler, toolchain};
 pub use upstream::Upstream;
 

@@ -17,8 +17,8 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use board::Board;
-use probe::Answers;
-pub use probe::last_answers;
+
+pub use probe::{Answer, Answers, last_answers};
 
 use super::Machine;
 use super::component::{Component, build_component, clean_texts};
