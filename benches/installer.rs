@@ -104,7 +104,7 @@ fn same(bench: &Bench) -> Vec<Row> {
         options.extend(["--release".to_owned(), release]);
     }
     let cost = bench.install_cold("same", &options);
-    vec![Row { what: "the same four packages".into(), cost, target: Target::OfOriginal(0.45) }]
+    vec![Row { what: "the same four packages".into(), cost, target: Target::OfOriginal(0.167) }]
 }
 
 /// What `install` builds unless told otherwise.
@@ -112,7 +112,7 @@ fn everything(bench: &Bench) -> Vec<Row> {
     bench.fill_vendor();
     let cost = bench.install_cold("everything", &[]);
     let what = "everything, private OpenSSL too".into();
-    vec![Row { what, cost, target: Target::OfOriginal(1.0) }]
+    vec![Row { what, cost, target: Target::OfOriginal(0.4) }]
 }
 
 /// Installs again what `everything` has left, which is built if it is not

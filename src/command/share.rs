@@ -13,15 +13,6 @@ use crate::store::{self, Entry, Signer, Store, Trees, Trust};
 
 /// Packs a tree and puts it into a shared store.
 pub(super) fn push(context: &Context<'_>, args: &PushArgs) -> Result<()> {
-    let signer = match (&args.key, &args.new_key) {
-        (Some(path), _) => Some(Signer::read(path)?),
-        (None, Some(path)) => Some(Signer::make(path)?),
-        (None, None) if args.unsigned => None,
-        (None, None) => {
-            return Err(Error::new(Kind::Usage, "nobody signs the store's index")
-                .hint("name a key: --key FILE, make one: --new-key FILE, or say --unsigned"));
-        }
-    };
     let base = context.place(&args.place)?.base;
     let plan = match &args.plan {
         Some(plan) => plan.clone(),
@@ -31,6 +22,15 @@ pub(super) fn push(context: &Context<'_>, args: &PushArgs) -> Result<()> {
         return Err(Error::new(Kind::Usage, format!("there is no tree `{plan}`"))
             .hint("`mod_wsgi-httpd list` names those that are there"));
     }
+    let signer = match (&args.key, &args.new_key) {
+        (Some(path), _) => Some(Signer::read(path)?),
+        (None, Some(path)) => Some(Signer::make(path)?),
+        (None, None) if args.unsigned => None,
+        (None, None) => {
+            return Err(Error::new(Kind::Usage, "nobody signs the store's index")
+                .hint("name a key: --key FILE, make one: --new-key FILE, or say --unsigned"));
+        }
+    };
     let settings = Settings {
         vendor: None,
         mirrors: Vec::new(),

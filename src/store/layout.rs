@@ -26,6 +26,11 @@ impl<'s> Site<'s> {
         format!("{}/{}", self.url, blob(digest))
     }
 
+    fn read_only(&self) -> Error {
+        Error::new(Kind::Usage, format!("`{}` is only read from", self.url))
+            .hint("push to the folder that its server shows")
+    }
+
     fn read(&self, url: &str, most: u64) -> Result<Vec<u8>> {
         self.sources
             .unpinned(url, most)
@@ -51,16 +56,16 @@ impl Shelf for Site<'_> {
     }
 
     fn put(&self, _parts: &Parts, _plan: &str, _archive: &Path) -> Result<()> {
-        Err(Error::new(Kind::Usage, format!("`{}` is only read from", self.url))
-            .hint("push to the folder that its server shows"))
+        Err(self.read_only())
     }
 
     fn put_index(&self, _index: &Signed) -> Result<()> {
-        Ok(())
+        Err(self.read_only())
     }
 
+    /// Says so before anything is packed.
     fn hold(&self) -> Result<Option<File>> {
-        self.put(&Parts::new(String::new(), 0)?, "", Path::new("")).map(|()| None)
+        Err(self.read_only())
     }
 }
 
