@@ -33,7 +33,8 @@ fn site(settings: &Value) -> Site {
         let template = root.join("crates/express/src/python").join(name);
         let text = std::fs::read_to_string(template).unwrap();
         let text = text.replace("@PACKAGE@", &literal(package.to_str().unwrap()));
-        site.write(name, &text.replace("@SETTINGS@", &literal(&settings)));
+        let settings = format!("__import__('json').loads({})", literal(&settings));
+        site.write(name, &text.replace("@SETTINGS@", &settings));
     }
     site.write("app.wsgi", TELLS);
     site
