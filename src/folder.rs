@@ -32,6 +32,14 @@ impl Scratch {
         self.folder.path()
     }
 
+    /// Gives the folder its place, in one step.
+    ///
+    /// # Errors
+    /// When it cannot be moved there.
+    pub fn move_to(self, place: &Path) -> Result<()> {
+        std::fs::rename(self.keep(), place).map_err(Error::io(Kind::Install, "move to", place))
+    }
+
     /// Leaves the folder in place.
     #[must_use]
     pub fn keep(self) -> PathBuf {
@@ -45,19 +53,27 @@ impl Scratch {
 /// # Errors
 /// When something cannot be read or written.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    copy_by(from, to, &|file, target| std::fs::copy(file, target).map(drop))
+}
+
+/// The same, with plain files brought over by `bring`.
+///
+/// # Errors
+/// When something cannot be read or written.
+pub fn copy_by(
+    from: &Path,
+    to: &Path,
+    bring: &dyn Fn(&Path, &Path) -> std::io::Result<()>,
+) -> Result<()> {
     std::fs::create_dir_all(to).map_err(Error::io(Kind::Install, "make folder", to))?;
     for path in items(from)? {
         let target = to.join(path.file_name().unwrap_or_default());
         if let Ok(link) = std::fs::read_link(&path) {
             symlink(link, &target).map_err(Error::io(Kind::Install, "link", &target))?;
         } else if path.is_dir() {
-            copy(&path, &target)?;
+            copy_by(&path, &target, bring)?;
         } else {
-            std::fs::copy(&path, &target).map(drop).map_err(Error::io(
-                Kind::Install,
-                "copy",
-                &path,
-            ))?;
+            bring(&path, &target).map_err(Error::io(Kind::Install, "copy", &path))?;
         }
     }
     Ok(())

@@ -67,7 +67,9 @@ pub(super) fn install(context: &Context<'_>, args: &InstallArgs, reuse: Reuse) -
     } else if may_restore && trees.restore(&hash, base, report)? {
         base.switch_to(&hash)?;
     } else {
-        doctor::require(&plan, env)?;
+        if may_restore {
+            doctor::require(&plan, env)?;
+        }
         let work = place::work_folder(args.work_dir.as_deref(), cache.root(), env)?;
         let logs = context.logs(&hash[..12])?;
         let module = context.module(&plan, request, work.path(), &logs)?;

@@ -45,10 +45,8 @@ pub(super) fn push(context: &Context<'_>, args: &PushArgs) -> Result<()> {
     // The kept one is as built, whatever was edited in the prefix since.
     let cache = context.cache()?;
     let trees = Trees::of(&cache);
-    let tree = match trees.is_whole(&plan, context.report)? {
-        true => trees.tree(&plan),
-        false => base.tree(&plan),
-    };
+    let is_kept = trees.is_whole(&plan, context.report)?;
+    let tree = if is_kept { trees.tree(&plan) } else { base.tree(&plan) };
     let is_new = store.push(&tree, signer.as_ref(), work.path())?;
     let what = if is_new { "is now in" } else { "was already in" };
     let text = format!("{plan} {what} {}", args.store);

@@ -13,7 +13,7 @@ use crate::lock;
 use crate::place;
 use crate::plan::{Tls, hash_of};
 use crate::process::Program;
-use crate::recipe::{Check, Placement};
+use crate::recipe::Placement;
 use crate::stage::build::{Job, Staged};
 use crate::stage::{fetch, link, module, smoke};
 
@@ -58,8 +58,7 @@ pub fn install(job: &Job<'_>, staged: Staged, base: &Base, plan_hash: &str) -> R
     if target.exists() {
         replace(&target, final_place, job)?;
     } else {
-        let from = final_place.keep();
-        std::fs::rename(&from, &target).map_err(Error::io(Kind::Install, "move to", &target))?;
+        final_place.move_to(&target)?;
     }
     base.switch_to(plan_hash)?;
     Ok(record)
@@ -97,23 +96,8 @@ fn replace(target: &Path, fresh: Scratch, job: &Job<'_>) -> Result<()> {
 
 /// Runs the recipes' checks where the tree will stay.
 fn prove(job: &Job<'_>, tree: &Path) -> Result<smoke::Proof> {
-    let mut proof = smoke::Proof::Configuration;
-    for step in &job.plan.steps {
-        let version = job.fetched(step.recipe)?.release.version.as_str();
-        for check in &step.recipe.checks {
-            if let Check::Run(check) = check {
-                smoke::run_check(tree, check, version, job.env)?;
-            }
-        }
-        if step.recipe.serves {
-            let python = job.plan.python.as_ref();
-            let application = if python.is_some() { ", and a WSGI application" } else { "" };
-            let what = format!("pages over HTTP/1.1, HTTP/2 and TLS{application}");
-            job.report.step("Checking", &what);
-            proof = smoke::serve(tree, job.work, python, job.env, job.report)?;
-        }
-    }
-    Ok(proof)
+    let parts = job.fetched.iter().map(|part| (part.recipe, part.release.version.as_str()));
+    smoke::prove(tree, parts, job.work, job.plan.python.as_ref(), job.env, job.report)
 }
 
 fn record(job: &Job<'_>, staged: &Staged, plan_hash: &str, proof: smoke::Proof) -> Result<Record> {

@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::folder::{closed_to_others, set_mode};
 use crate::process::{Program, Running, check_interrupted};
 use crate::python::Python;
-use crate::recipe::RunCheck;
+use crate::recipe::{Check, Recipe, RunCheck};
 use crate::report::Report;
 use crate::stage::build::expect_output;
 use crate::stage::link::{self, Linkage};
@@ -38,6 +38,36 @@ impl Proof {
             Self::Configuration => "configuration",
         }
     }
+}
+
+/// Runs the checks of a tree's parts, each a recipe and the release, where the tree
+/// will stay; serves from it as [`serve`] does, if it has a server.
+///
+/// # Errors
+/// Of the first check that fails.
+pub fn prove<'p>(
+    tree: &Path,
+    parts: impl Iterator<Item = (&'p Recipe, &'p str)>,
+    scratch: &Path,
+    python: Option<&Python>,
+    env: &Env,
+    report: &Report,
+) -> Result<Proof> {
+    let mut proof = Proof::Configuration;
+    for (recipe, version) in parts {
+        for check in &recipe.checks {
+            if let Check::Run(check) = check {
+                run_check(tree, check, version, env)?;
+            }
+        }
+        if recipe.serves {
+            let application = if python.is_some() { ", and a WSGI application" } else { "" };
+            let what = format!("pages over HTTP/1.1, HTTP/2 and TLS{application}");
+            report.step("Checking", &what);
+            proof = serve(tree, scratch, python, env, report)?;
+        }
+    }
+    Ok(proof)
 }
 
 /// Runs a recipe's command of the tree.

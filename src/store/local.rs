@@ -2,7 +2,6 @@
 //! has them: copies that share their blocks, else hard links, else plain copies.
 
 use std::fs::File;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use prefix::{Base, Manifest, Record};
@@ -66,12 +65,7 @@ impl<'c> Trees<'c> {
         }
         let place = Scratch::below(&base.store(), ".staging-")?;
         self.place(plan, place.path())?;
-        let target = base.tree(plan);
-        std::fs::rename(place.keep(), &target).map_err(Error::io(
-            Kind::Install,
-            "move to",
-            &target,
-        ))?;
+        place.move_to(&base.tree(plan))?;
         report.step("Restored", &format!("{plan} from the cache"));
         Ok(true)
     }
@@ -85,7 +79,7 @@ impl<'c> Trees<'c> {
         let kept = || {
             let fresh = self.scratch()?;
             let copy = fresh.path().join("tree");
-            link(tree, &copy, Share::Links)?;
+            link(tree, &copy)?;
             self.adopt(&copy, plan)
         };
         if let Err(error) = kept() {
@@ -116,52 +110,28 @@ impl<'c> Trees<'c> {
 
     /// Fills an empty folder with a kept tree.
     pub(super) fn place(&self, plan: &str, to: &Path) -> Result<()> {
-        link(&self.tree(plan), to, Share::Links)?;
-        folder::set_mode(to, 0o755)
+        link(&self.tree(plan), to)?;
+        folder::normalise_modes(to)
     }
-}
-
-/// How files get from one tree into another.
-#[derive(Clone, Copy, PartialEq)]
-enum Share {
-    /// Whatever costs least.
-    Links,
-    /// Bytes of their own, for those whom people edit in place.
-    Copies,
 }
 
 /// Like [`folder::copy`], by links.
-fn link(from: &Path, to: &Path, share: Share) -> Result<()> {
-    std::fs::create_dir_all(to).map_err(Error::io(Kind::Install, "make folder", to))?;
-    for path in folder::items(from)? {
-        let name = path.file_name().unwrap_or_default();
-        let target = to.join(name);
-        let failed = Error::io(Kind::Install, "link", &target);
-        if let Ok(leads_to) = std::fs::read_link(&path) {
-            symlink(leads_to, &target).map_err(failed)?;
-        } else if path.is_dir() {
-            let is_edited = EDITED.iter().any(|edited| name == *edited);
-            let below = if is_edited { Share::Copies } else { share };
-            link(&path, &target, below)?;
-            let permissions = path.metadata().map(|metadata| metadata.permissions());
-            permissions
-                .and_then(|permissions| std::fs::set_permissions(&target, permissions))
-                .map_err(failed)?;
-        } else {
-            link_file(&path, &target, share).map_err(failed)?;
-        }
-    }
-    Ok(())
+fn link(from: &Path, to: &Path) -> Result<()> {
+    folder::copy_by(from, to, &|file, target| {
+        let below = file.strip_prefix(from).unwrap_or(file);
+        link_file(file, target, EDITED.iter().any(|edited| below.starts_with(edited)))
+    })
 }
 
-fn link_file(from: &Path, to: &Path, share: Share) -> std::io::Result<()> {
+/// A file that is edited in place gets bytes of its own.
+fn link_file(from: &Path, to: &Path, is_edited: bool) -> std::io::Result<()> {
     let permissions = from.metadata()?.permissions();
     let target = File::create_new(to)?;
     if rustix::fs::ioctl_ficlone(&target, File::open(from)?).is_ok() {
         return target.set_permissions(permissions);
     }
     std::fs::remove_file(to)?;
-    if share == Share::Links && std::fs::hard_link(from, to).is_ok() {
+    if !is_edited && std::fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
     std::fs::copy(from, to).map(drop)

@@ -21,7 +21,7 @@ use crate::env::Env;
 use crate::error::{Error, Kind, Result};
 use crate::folder::Scratch;
 use crate::python;
-use crate::recipe::{Check, Recipes};
+use crate::recipe::Recipes;
 use crate::report::Report;
 use crate::source::Sources;
 use crate::stage::fetch::Tarball;
@@ -193,18 +193,10 @@ pub fn install(
         })
         .transpose()?;
     let scratch = crate::place::Work::temporary()?;
-    for part in &record.components {
-        let Ok(recipe) = recipes.find(&part.name) else { continue };
-        for check in &recipe.checks {
-            if let Check::Run(check) = check {
-                smoke::run_check(tree, check, &part.version, env)?;
-            }
-        }
-        if recipe.serves {
-            report.step("Checking", "pages, and a WSGI application where there is the module");
-            smoke::serve(tree, scratch.path(), python.as_ref(), env, report)?;
-        }
-    }
-    let target = base.tree(plan);
-    std::fs::rename(place.keep(), &target).map_err(Error::io(Kind::Install, "move to", &target))
+    let parts = record.components.iter().filter_map(|part| {
+        let recipe = recipes.find(&part.name).ok()?;
+        Some((recipe, part.version.as_str()))
+    });
+    smoke::prove(tree, parts, scratch.path(), python.as_ref(), env, report)?;
+    place.move_to(&base.tree(plan))
 }

@@ -17,7 +17,8 @@ use crate::folder;
 /// Packs a whole tree below a folder named by its plan hash. Files of others in it
 /// stay out.
 pub(super) fn pack(tree: &Path, plan: &str, to: &Path) -> Result<Parts> {
-    let mut differences = Manifest::read(tree)?.differences(tree)?;
+    let manifest = Manifest::read(tree)?;
+    let mut differences = manifest.differences(tree)?;
     differences.retain(|_, difference| *difference != Difference::Unknown);
     if !differences.is_empty() {
         let text = format!("`{}` is not as it was installed", tree.display());
@@ -25,7 +26,6 @@ pub(super) fn pack(tree: &Path, plan: &str, to: &Path) -> Result<Parts> {
         let names = differences.into_iter().map(|(name, what)| format!("{name} {what}"));
         return Err(names.take(5).fold(error, Error::detail).hint("install it anew: --force"));
     }
-    let manifest = Manifest::read(tree)?;
     let failed = Error::io(Kind::Install, "write", to);
     write(tree, plan, &manifest, to).map_err(failed)?;
     let size = to.metadata().map_err(Error::io(Kind::Install, "inspect", to))?.len();

@@ -71,7 +71,7 @@ impl Registry {
             self.client.store_auth_if_needed(image.resolve_registry(), &self.auth).await;
             self.client.pull_blob(&image, &descriptor, &mut bytes).await
         };
-        self.runtime.block_on(pulled).map_err(|error| self.failed(error))?;
+        self.run(pulled)?;
         Ok(bytes)
     }
 
@@ -82,7 +82,7 @@ impl Registry {
             self.client.auth(&image, &self.auth, RegistryOperation::Push).await?;
             self.client.push_blob(&image, bytes, &digest).await
         };
-        self.runtime.block_on(pushed).map(drop).map_err(|error| self.failed(error))
+        self.run(pushed).map(drop)
     }
 
     fn put_manifest(&self, tag: &str, bytes: &[u8], kind: &'static str) -> Result<()> {
@@ -92,7 +92,11 @@ impl Registry {
             self.client.auth(&image, &self.auth, RegistryOperation::Push).await?;
             self.client.push_manifest_raw(&image, bytes.to_vec(), kind).await
         };
-        self.runtime.block_on(pushed).map(drop).map_err(|error| self.failed(error))
+        self.run(pushed).map(drop)
+    }
+
+    fn run<T>(&self, work: impl Future<Output = oci_client::errors::Result<T>>) -> Result<T> {
+        self.runtime.block_on(work).map_err(|error| self.failed(error))
     }
 
     fn failed(&self, source: OciDistributionError) -> Error {
@@ -120,8 +124,7 @@ impl Shelf for Registry {
         let (host, name) = (at.registry().to_owned(), at.repository().to_owned());
         let image = Reference::with_digest(host, name, format!("sha256:{digest}"));
         let answer = self.client.pull_manifest_raw(&image, &self.auth, &[MANIFEST_TYPE]);
-        let answer = self.runtime.block_on(answer).map_err(|error| self.failed(error))?;
-        Ok(answer.0.to_vec())
+        Ok(self.run(answer)?.0.to_vec())
     }
 
     fn archive(&self, parts: &Parts, scratch: &Path) -> Result<PathBuf> {
