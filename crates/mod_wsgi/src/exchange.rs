@@ -1,6 +1,7 @@
 //! What httpd does for the Python side of one request.
 
 use std::ffi::{c_int, c_void};
+use std::os::fd::BorrowedFd;
 
 use door::{
     Exchange, GONE, Host, List, LogLevel, Pair, Process, Scoreboard, ShowProcess, Sink, Text,
@@ -105,7 +106,10 @@ unsafe extern "C" fn send_file(
     enter("a file", || {
         let Some(request) = request_of(exchange) else { return };
         let default = DirectoryConfig::default();
-        let reading = file_reading(request.directory_config(crate::index()).unwrap_or(&default));
+        let config = request.directory_config(crate::index()).unwrap_or(&default);
+        // SAFETY: open until the guest has its answer.
+        let file = unsafe { BorrowedFd::borrow_raw(descriptor) };
+        let reading = file_reading(config, file, length);
         // Flushed while the descriptor is open.
         if request.pass_descriptor(descriptor, start, length, reading, Then::Flush).is_ok() {
             result = 0;
@@ -114,9 +118,33 @@ unsafe extern "C" fn send_file(
     result
 }
 
-/// How a file of an application is read: `WSGIEnableSendfile`.
-pub(crate) fn file_reading(config: &DirectoryConfig) -> Reading {
-    if config.enable_sendfile.unwrap_or(false) { Reading::ByKernel } else { Reading::Mapped }
+/// How a file of an application is read: as `WSGIEnableSendfile` says, or by the kernel
+/// where that is known to work.
+pub(crate) fn file_reading(config: &DirectoryConfig, file: BorrowedFd<'_>, length: i64) -> Reading {
+    let is_by_kernel =
+        config.enable_sendfile.unwrap_or_else(|| length >= LARGE && lies_on_this_machine(file));
+    if is_by_kernel { Reading::ByKernel } else { Reading::Mapped }
+}
+
+/// Bytes of a file from which on `sendfile` costs less than the calls around it.
+const LARGE: i64 = 64 * 1024;
+
+/// Magic numbers of file systems that `sendfile` reads as `read` does, from
+/// `linux/magic.h`: btrfs, ext2 to ext4, overlay, tmpfs, XFS. Those of networks and of
+/// virtual machines' hosts are known not to.
+#[cfg(target_os = "linux")]
+const LOCAL: [u32; 5] = [0x9123_683e, 0xef53, 0x794c_7630, 0x0102_1994, 0x5846_5342];
+
+/// Whether a file may be left to `sendfile` without being asked to.
+#[cfg(target_os = "linux")]
+fn lies_on_this_machine(file: BorrowedFd<'_>) -> bool {
+    let number = rustix::fs::fstatfs(file).map(|system| u32::try_from(system.f_type));
+    number.is_ok_and(|number| number.is_ok_and(|number| LOCAL.contains(&number)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lies_on_this_machine(_file: BorrowedFd<'_>) -> bool {
+    false
 }
 
 unsafe extern "C" fn log(exchange: Exchange, level: LogLevel, text: Text<'_>) {

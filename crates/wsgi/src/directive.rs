@@ -433,10 +433,10 @@ pub const ALL: &[Directive] = &[
     ),
     flag(
         "WSGIEnableSendfile",
-        "Off",
+        "On for files from 64 KiB that lie on btrfs, ext, overlay, tmpfs or XFS, else Off",
         Context::FileInfo,
         "Whether the kernel may send files of `wsgi.file_wrapper` by itself.",
-        "`EnableSendfile` of httpd must allow it too.",
+        "httpd's `EnableSendfile` is for files of its own.",
     ),
     flag(
         "WSGIPassApacheRequest",

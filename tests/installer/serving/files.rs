@@ -15,7 +15,7 @@ fn serving(text: &str, directives: &str) -> Instance {
 /// Each case: the body, and the length in the headers if there is to be one.
 #[test]
 fn files_are_sent_from_where_they_stand() {
-    for directives in ["", "WSGIEnableSendfile On"] {
+    for directives in ["", "WSGIEnableSendfile On", "WSGIEnableSendfile Off"] {
         let instance = serving(TEXT, directives);
         for (target, body, length) in [
             ("/whole", TEXT, Some("37")),
@@ -76,7 +76,7 @@ fn large_and_empty_files_arrive_whole() {
     for text in
         [String::new(), "x\n".to_owned(), (0..400_000).map(|n| format!("{n:07}\n")).collect()]
     {
-        for directives in ["", "WSGIEnableSendfile On"] {
+        for directives in ["", "WSGIEnableSendfile On", "WSGIEnableSendfile Off"] {
             let instance = serving(&text, directives);
             for target in ["/whole", "/inside"] {
                 let reply = instance.get(target).expect(200);

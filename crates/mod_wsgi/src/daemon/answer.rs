@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
@@ -168,6 +168,11 @@ impl<'r> Answer<'r> {
 
     fn pass(&mut self, bytes: &[u8], then: Then) -> Result<(), Stop> {
         self.request.pass_bytes(bytes, then)?;
+        if self.is_plain && !self.request.is_clogged() {
+            // The kernel has all of it.
+            (self.unsent, self.in_hand) = (0, 0);
+            return Ok(());
+        }
         self.unsent += bytes.len();
         self.in_hand += bytes.len();
         Ok(())
@@ -202,8 +207,9 @@ impl<'r> Answer<'r> {
         }
         self.pass_held(Then::More)?;
         let part = |number: u64| i64::try_from(number).map_err(|_| wire::Malformed);
-        let reading = file_reading(self.config);
-        self.request.pass_file(file, part(start)?, part(length)?, reading, Then::More)?;
+        let (start, length) = (part(start)?, part(length)?);
+        let reading = file_reading(self.config, file.as_fd(), length);
+        self.request.pass_file(file, start, length, reading, Then::More)?;
         Ok(())
     }
 
