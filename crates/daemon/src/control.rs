@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
@@ -12,13 +13,26 @@ use rustix::net::{
 };
 use wsgi::launch::{Notice, Order};
 
+use door::{Line, Source, Text};
+
 pub(crate) use door::level;
 
 static CONTROL: OnceLock<OwnedFd> = OnceLock::new();
+static LOG_LEVEL: AtomicI32 = AtomicI32::new(i32::MAX);
 
 /// Remembers the connection; the first one stays.
 pub(crate) fn set(control: OwnedFd) -> BorrowedFd<'static> {
     CONTROL.get_or_init(|| control).as_fd()
+}
+
+/// Remembers the highest level of lines that the log takes.
+pub(crate) fn set_log_level(level: i32) {
+    LOG_LEVEL.store(level, Ordering::Relaxed);
+}
+
+/// The highest level of lines that the log takes outside of requests.
+pub(crate) fn log_level() -> i32 {
+    LOG_LEVEL.load(Ordering::Relaxed)
 }
 
 /// Says something to the supervisor. It may be gone, or busy for too long; then
@@ -59,7 +73,15 @@ fn wait(control: &OwnedFd) {
 /// Logs a line that belongs to no request. Without a supervisor it goes where
 /// httpd's log is.
 pub(crate) fn log(level: i32, text: &str) {
-    if !tell(&Notice::Log(u8::try_from(level).unwrap_or(u8::MAX), text.to_owned())) {
+    log_line(&Line { level, text: Text::new(text.as_bytes()), source: Source::none() });
+}
+
+/// The same for code of the application's.
+pub(crate) fn log_line(line: &Line<'_>) {
+    let level = u8::try_from(line.level).unwrap_or(u8::MAX);
+    let text = String::from_utf8_lossy(line.text.bytes()).into_owned();
+    let file = String::from_utf8_lossy(line.source.file.bytes()).into_owned();
+    if !tell(&Notice::Log(level, text.clone(), file, line.source.line)) {
         // SAFETY: the process's own stream of errors, which is open from the start.
         let errors = unsafe { BorrowedFd::borrow_raw(2) };
         let _nobody_listens = rustix::io::write(errors, format!("{text}\n").as_bytes());

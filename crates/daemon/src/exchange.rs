@@ -8,10 +8,11 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use door::{
-    Exchange as Raw, GONE, Host, List, LogLevel, Pair, Scoreboard, ShowProcess, Sink, Text, VERSION,
+    Exchange as Raw, GONE, Host, Line, List, LogLevel, Pair, Scoreboard, ShowProcess, Sink, Text,
+    VERSION,
 };
 use wsgi::scoreboard::bytes_of;
-use wsgi::wire::{self, HEADER, Header, Kind, LAST, put_frame, put_frame_with};
+use wsgi::wire::{self, HEADER, Header, Kind, LAST, LogLine, put_frame, put_frame_with};
 
 use crate::connection::Connection;
 use crate::control;
@@ -26,6 +27,7 @@ pub(crate) static HOST: Host = Host {
     send,
     send_file,
     log,
+    log_level,
     is_https,
     ssl_variable,
     scoreboard,
@@ -39,6 +41,8 @@ pub(crate) struct Exchange<'a> {
     activity: Option<&'a Activity>,
     output: Mutex<Output>,
     input: Mutex<Input<'a>>,
+    /// The highest level of lines that the request's log takes.
+    log_level: u8,
 }
 
 /// What goes to httpd.
@@ -77,12 +81,14 @@ impl<'a> Exchange<'a> {
         activity: Option<&'a Activity>,
         input: Input<'a>,
         waiting: Vec<u8>,
+        log_level: u8,
     ) -> Self {
         Self {
             connection,
             activity,
             output: Mutex::new(Output { waiting, ..Output::default() }),
             input: Mutex::new(input),
+            log_level,
         }
     }
 
@@ -179,12 +185,11 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn log(&self, level: LogLevel, text: &[u8]) {
+    fn log(&self, line: &Line<'_>) {
         let mut output = self.output();
-        put_frame_with(&mut output.waiting, Kind::Log, |into| {
-            into.push(u8::try_from(level).unwrap_or(u8::MAX));
-            into.extend_from_slice(text);
-        });
+        let level = u8::try_from(line.level).unwrap_or(u8::MAX);
+        let (file, text) = (line.source.file.bytes(), line.text.bytes());
+        LogLine { level, file, line: line.source.line, text }.put(&mut output.waiting);
         // It appears at once, though nothing else may follow for long. Python's lock
         // may be held: nobody waits here for httpd.
         output.flush_now(self.connection);
@@ -290,11 +295,15 @@ unsafe extern "C" fn send_file(raw: Raw, descriptor: c_int, start: i64, length: 
     output.status()
 }
 
-unsafe extern "C" fn log(raw: Raw, level: LogLevel, text: Text<'_>) {
+unsafe extern "C" fn log(raw: Raw, line: &Line<'_>) {
     match exchange_of(raw) {
-        Some(exchange) => exchange.log(level, text.bytes()),
-        None => control::log(level, &String::from_utf8_lossy(text.bytes())),
+        Some(exchange) => exchange.log(line),
+        None => control::log_line(line),
     }
+}
+
+unsafe extern "C" fn log_level(raw: Raw) -> LogLevel {
+    exchange_of(raw).map_or_else(control::log_level, |exchange| exchange.log_level.into())
 }
 
 /// Whether mod_ssl serves the connection is known in httpd alone.

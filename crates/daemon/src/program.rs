@@ -45,6 +45,7 @@ fn run(given: Given) -> Result<i32, String> {
     let control = control::set(control);
     let has_zygote = launch.options.preload;
     set_title(&launch, if has_zygote { " zygote" } else { "" });
+    control::set_log_level(launch.log_level);
     launch::set_locale(&launch);
     launch::adopt(&launch)?;
     let name = launch.options.name.clone();

@@ -158,6 +158,7 @@ impl Worker {
             (!request.ignores_activity).then_some(&state.activity),
             Input::new(inline, file, request.body_length),
             std::mem::take(&mut self.output),
+            request.log_level,
         );
         let outcome = handle(&Call {
             exchange: exchange.raw(),

@@ -143,7 +143,9 @@ pub struct Host {
     /// Sends a part of an open file: descriptor, start, length.
     pub send_file: unsafe extern "C" fn(Exchange, c_int, i64, i64) -> c_int,
     /// Logs a line. The exchange may be null.
-    pub log: unsafe extern "C" fn(Exchange, LogLevel, Text<'_>),
+    pub log: unsafe extern "C" fn(Exchange, &Line<'_>),
+    /// The highest level of lines that the log takes. The exchange may be null.
+    pub log_level: unsafe extern "C" fn(Exchange) -> LogLevel,
     /// Whether the connection is one of mod_ssl's.
     pub is_https: unsafe extern "C" fn(Exchange) -> bool,
     /// A variable of mod_ssl's; nothing is put where it has none.
@@ -207,6 +209,36 @@ pub struct Worker<'a> {
 
 /// The client, or its connection, is gone.
 pub const GONE: c_int = -1;
+
+/// A line for the log.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Its level.
+    pub level: LogLevel,
+    /// The line, without its end.
+    pub text: Text<'a>,
+    /// Where in the application it was logged.
+    pub source: Source<'a>,
+}
+
+/// A line of Python code.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its file; empty for none.
+    pub file: Text<'a>,
+    /// Its number.
+    pub line: u32,
+}
+
+impl Source<'_> {
+    /// What is logged by the module itself.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { file: Text::new(&[]), line: 0 }
+    }
+}
 
 /// Levels of the log, as httpd counts them.
 pub type LogLevel = c_int;
@@ -528,4 +560,4 @@ pub const SYMBOL: &CStr = c"mod_wsgi_guest";
 /// Type of that function.
 pub type Enter = unsafe extern "C" fn() -> &'static Guest;
 /// Changes with every change of this file: host and guest are built together.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use door::{Exchange, Host, Text};
+use door::{Exchange, Host, Line, Source, Text};
 
 static HOST: OnceLock<&'static Host> = OnceLock::new();
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -79,16 +79,27 @@ pub(crate) fn shown() -> String {
 }
 
 /// Logs a line that a script wrote.
-pub(crate) fn log_of_script(level: c_int, text: &[u8]) {
+pub(crate) fn log_of_script(level: c_int, text: &[u8], source: Source<'_>) {
     let shown = if CALLED.get() { shown() } else { String::new() };
-    log(level, &[shown.as_bytes(), text].concat());
+    log_from(level, &[shown.as_bytes(), text].concat(), source);
 }
 
 /// Logs a line for the thread's request, or for the server.
 pub(crate) fn log(level: c_int, text: &[u8]) {
+    log_from(level, text, Source::none());
+}
+
+fn log_from(level: c_int, text: &[u8], source: Source<'_>) {
     if let Some(host) = host() {
+        let line = Line { level, text: Text::new(text), source };
         // SAFETY: the host's own function; the exchange is null or that of the
         // call that runs on this thread.
-        unsafe { (host.log)(CURRENT.get(), level, Text::new(text)) };
+        unsafe { (host.log)(CURRENT.get(), &line) };
     }
+}
+
+/// The highest level of lines that the log takes now.
+pub(crate) fn log_level() -> c_int {
+    // SAFETY: as above.
+    host().map_or(c_int::MAX, |host| unsafe { (host.log_level)(CURRENT.get()) })
 }

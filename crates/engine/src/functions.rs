@@ -1,9 +1,9 @@
 //! The functions of the module `mod_wsgi` that are not Python.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 
 use cpython::{Attached, Object, Raised, Result, ffi};
-use door::{Process, Scoreboard, Worker};
+use door::{Process, Scoreboard, Source, Text, Worker};
 
 use crate::metrics::{self, figures};
 use crate::types::{LAST, Methods, bytes_of, guarded, method, none};
@@ -18,9 +18,10 @@ pub(crate) fn add_to(module: &Object<'_>) -> Result<()> {
     }
 }
 
-static FUNCTIONS: Methods<9> = Methods([
+static FUNCTIONS: Methods<10> = Methods([
     method(c"_log", log, ffi::METH_VARARGS),
     method(c"_log_exception", log_exception, ffi::METH_VARARGS),
+    method(c"_log_level", log_level, ffi::METH_NOARGS),
     method(c"_log_of_script", log_of_script, ffi::METH_VARARGS),
     method(c"_measure", measure, ffi::METH_NOARGS),
     method(c"_scoreboard", scoreboard, ffi::METH_NOARGS),
@@ -35,15 +36,24 @@ unsafe extern "C" fn log(
     _module: *mut ffi::PyObject,
     arguments: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    log_by(arguments, current::log)
+    log_by(arguments, |level, text, _source| current::log(level, text))
 }
 
-/// The same with the script's name before the line.
+/// `_log_of_script(level, text[, file, line])`: the same with the script's name before
+/// the line.
 unsafe extern "C" fn log_of_script(
     _module: *mut ffi::PyObject,
     arguments: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     log_by(arguments, current::log_of_script)
+}
+
+/// `_log_level()`: the highest level that the log takes.
+unsafe extern "C" fn log_level(
+    _module: *mut ffi::PyObject,
+    _none: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| Object::integer(py, current::log_level().into()))
 }
 
 /// `_log_exception(kind, value, traceback)`.
@@ -70,20 +80,36 @@ unsafe extern "C" fn log_exception(
     })
 }
 
-fn log_by(arguments: *mut ffi::PyObject, log: fn(c_int, &[u8])) -> *mut ffi::PyObject {
+/// Logs what the arguments of a call say: level and text, and file and line if it has
+/// them.
+fn log_by(
+    arguments: *mut ffi::PyObject,
+    log: impl FnOnce(c_int, &[u8], Source<'_>),
+) -> *mut ffi::PyObject {
     guarded(|py| {
-        let mut level: c_int = 0;
-        let mut text: *mut ffi::PyObject = std::ptr::null_mut();
-        // SAFETY: S3: two places for what the format says.
+        let (mut level, mut line): (c_int, c_uint) = (0, 0);
+        let (mut text, mut file): (*mut ffi::PyObject, *mut ffi::PyObject) =
+            (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: S3: places for what the format says.
         let parsed = unsafe {
-            ffi::PyArg_ParseTuple(arguments, c"iS".as_ptr(), &raw mut level, &raw mut text)
+            let (level, text) = (&raw mut level, &raw mut text);
+            let (file, line) = (&raw mut file, &raw mut line);
+            ffi::PyArg_ParseTuple(arguments, c"iS|SI".as_ptr(), level, text, file, line)
         };
         if parsed == 0 {
             return Err(Raised);
         }
         // SAFETY: S3: an argument, alive for the call.
         let text = unsafe { Object::from_borrowed(py, text) }?;
-        log(level, bytes_of(&text).unwrap_or_default());
+        let text = bytes_of(&text).unwrap_or_default();
+        if file.is_null() {
+            log(level, text, Source::none());
+            return none(py);
+        }
+        // SAFETY: as above.
+        let file = unsafe { Object::from_borrowed(py, file) }?;
+        let file = Text::new(bytes_of(&file).unwrap_or_default());
+        log(level, text, Source { file, line });
         none(py)
     })
 }

@@ -154,8 +154,12 @@ def _make_log_handler():
         def emit(self, record):
             try:
                 level = _level_of(record.levelno)
+                if level > _log_level():
+                    return
+                file = record.pathname.encode("utf-8", "replace")
                 for line in self.format(record).split("\n"):
-                    _log_of_script(level, line.encode("utf-8", "replace"))
+                    text = line.encode("utf-8", "replace")
+                    _log_of_script(level, text, file, max(record.lineno, 0))
             except Exception:
                 self.handleError(record)
 

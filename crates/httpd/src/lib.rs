@@ -23,7 +23,10 @@ pub use config::{
     Command, Directive, Scope, Server, is_configured, is_defined, setting_text, words,
 };
 pub use door::{Failed, enter};
-pub use log::{Level, log_to, log_to_main, log_to_process};
+pub use log::{
+    Level, Source, log_level_of, log_level_of_main, log_to, log_to_from, log_to_main,
+    log_to_main_from, log_to_process,
+};
 pub use pool::Pool;
 pub use regex::Regex;
 pub use request::{ClientGone, Request};

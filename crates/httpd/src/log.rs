@@ -58,33 +58,85 @@ pub fn log_to_process(level: Level, text: &str) {
     }
 }
 
+/// The line of code that a record of the log names (`%F` of `ErrorLogFormat`).
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its file.
+    pub file: &'a str,
+    /// Its number.
+    pub line: u32,
+}
+
+impl Source<'_> {
+    /// As httpd has them: [`FILE`] for what is logged by the module itself.
+    pub(crate) fn parts(this: Option<Self>) -> (CString, c_int) {
+        match this {
+            Some(source) => (c_text(source.file), c_int::try_from(source.line).unwrap_or(0)),
+            None => (FILE.to_owned(), 0),
+        }
+    }
+}
+
 /// Logs for the main server, if its level for the module lets it through.
 pub fn log_to_main(index: c_int, level: Level, text: &str) {
-    // SAFETY: httpd's own variable: the main server, once it is configured.
-    match unsafe { sys::ap_server_conf.as_mut() } {
-        // SAFETY: S5.
-        Some(server) => log_to(unsafe { Server::from_raw(server) }, index, level, text),
+    log_to_main_from(index, level, text, None);
+}
+
+/// The same for code of the application's.
+pub fn log_to_main_from(index: c_int, level: Level, text: &str, source: Option<Source<'_>>) {
+    match main_server() {
+        Some(server) => log_to_from(server, index, level, text, source),
         None => log_to_process(level, text),
     }
 }
 
+/// The highest level that the main server's log takes from the module.
+#[must_use]
+pub fn log_level_of_main(index: c_int) -> c_int {
+    main_server().map_or(c_int::MAX, |server| log_level_of(server, index))
+}
+
+/// The highest level that a server's log takes from the module.
+#[must_use]
+pub fn log_level_of(server: Server, index: c_int) -> c_int {
+    // SAFETY: S5.
+    highest(unsafe { &(*server.raw()).log }, index)
+}
+
+fn main_server() -> Option<Server> {
+    // SAFETY: httpd's own variable: the main server, once it is configured.
+    unsafe { sys::ap_server_conf.as_mut() }
+        // SAFETY: S5.
+        .map(|server| unsafe { Server::from_raw(server) })
+}
+
 /// Logs for a server, if its level for the module lets it through.
 pub fn log_to(server: Server, index: c_int, level: Level, text: &str) {
-    // SAFETY: S5.
-    let server = unsafe { &*server.raw() };
-    if !lets_through(&server.log, index, level) {
+    log_to_from(server, index, level, text, None);
+}
+
+/// The same for code of the application's.
+pub fn log_to_from(
+    server: Server,
+    index: c_int,
+    level: Level,
+    text: &str,
+    source: Option<Source<'_>>,
+) {
+    if level.number() > log_level_of(server, index) {
         return;
     }
     let text = c_text(text);
+    let (file, line) = Source::parts(source);
     // SAFETY: S5; the texts end in NUL and live for the call.
     unsafe {
         sys::ap_log_error_(
-            FILE.as_ptr(),
-            0,
+            file.as_ptr(),
+            line,
             index,
             level.number(),
             0,
-            server,
+            server.raw(),
             c"%s".as_ptr(),
             text.as_ptr(),
         );
@@ -92,16 +144,15 @@ pub fn log_to(server: Server, index: c_int, level: Level, text: &str) {
 }
 
 /// What httpd's log macros ask first: the module's own level, else the server's.
-pub(crate) fn lets_through(levels: &sys::ap_logconf, index: c_int, level: Level) -> bool {
-    let mut most = levels.level;
+pub(crate) fn highest(levels: &sys::ap_logconf, index: c_int) -> c_int {
     if !levels.module_levels.is_null()
         && let Ok(index) = usize::try_from(index)
     {
         // SAFETY: S5: httpd sizes the list for every loaded module.
         let own = unsafe { *levels.module_levels.add(index) };
         if own >= 0 {
-            most = c_int::from(own);
+            return c_int::from(own);
         }
     }
-    level.number() <= most
+    levels.level
 }

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use crate::log::{FILE, Level, c_text, lets_through};
+use crate::log::{Level, Source, c_text, highest};
 use crate::pool::Pool;
 use crate::sys;
 use crate::table::{Table, bytes_of};
@@ -559,20 +559,31 @@ impl<'r> Request<'r> {
 
     // ---- log ----
 
-    /// Logs for the request, if the level for the module lets it through.
-    pub fn log(self, index: c_int, level: Level, text: &str) {
+    /// The highest level that its log takes from the module.
+    #[must_use]
+    pub fn log_level(self, index: c_int) -> c_int {
         let record = self.record();
         // SAFETY: S1: a request's own levels, else its server's.
-        let levels = unsafe { record.log.as_ref().copied().unwrap_or((*record.server).log) };
-        if !lets_through(&levels, index, level) {
+        highest(unsafe { record.log.as_ref().unwrap_or(&(*record.server).log) }, index)
+    }
+
+    /// Logs for the request, if the level for the module lets it through.
+    pub fn log(self, index: c_int, level: Level, text: &str) {
+        self.log_from(index, level, text, None);
+    }
+
+    /// The same for code of the application's.
+    pub fn log_from(self, index: c_int, level: Level, text: &str, source: Option<Source<'_>>) {
+        if level.number() > self.log_level(index) {
             return;
         }
         let text = c_text(text);
+        let (file, line) = Source::parts(source);
         // SAFETY: S1; the texts end in NUL and live for the call.
         unsafe {
             sys::ap_log_rerror_(
-                FILE.as_ptr(),
-                0,
+                file.as_ptr(),
+                line,
                 index,
                 level.number(),
                 0,

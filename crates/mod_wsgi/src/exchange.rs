@@ -4,11 +4,11 @@ use std::ffi::{c_int, c_void};
 use std::os::fd::BorrowedFd;
 
 use door::{
-    Exchange, GONE, Host, List, LogLevel, Pair, Process, Scoreboard, ShowProcess, Sink, Text,
+    Exchange, GONE, Host, Line, List, LogLevel, Pair, Process, Scoreboard, ShowProcess, Sink, Text,
     VERSION, Worker,
 };
 use httpd::scoreboard::{field_text, letter_of};
-use httpd::{Level, Reading, Request, Then, enter, sys, tls};
+use httpd::{Level, Reading, Request, Source, Then, enter, sys, tls};
 
 use crate::config::DirectoryConfig;
 
@@ -20,6 +20,7 @@ pub(crate) static HOST: Host = Host {
     send,
     send_file,
     log,
+    log_level,
     is_https,
     ssl_variable,
     scoreboard,
@@ -147,15 +148,29 @@ fn lies_on_this_machine(_file: BorrowedFd<'_>) -> bool {
     false
 }
 
-unsafe extern "C" fn log(exchange: Exchange, level: LogLevel, text: Text<'_>) {
+unsafe extern "C" fn log(exchange: Exchange, line: &Line<'_>) {
     enter("a log line", || {
-        let level = level_of(level);
-        let text = String::from_utf8_lossy(text.bytes());
+        let (index, level) = (crate::index(), level_of(line.level));
+        let text = String::from_utf8_lossy(line.text.bytes());
+        let file = String::from_utf8_lossy(line.source.file.bytes());
+        let source = (!file.is_empty()).then_some(Source { file: &file, line: line.source.line });
         match request_of(exchange) {
-            Some(request) => request.log(crate::index(), level, &text),
-            None => httpd::log_to_main(crate::index(), level, &text),
+            Some(request) => request.log_from(index, level, &text, source),
+            None => httpd::log_to_main_from(index, level, &text, source),
         }
     });
+}
+
+unsafe extern "C" fn log_level(exchange: Exchange) -> LogLevel {
+    let mut level = LogLevel::MAX;
+    enter("the level of the log", || {
+        let index = crate::index();
+        level = match request_of(exchange) {
+            Some(request) => request.log_level(index),
+            None => httpd::log_level_of_main(index),
+        };
+    });
+    level
 }
 
 /// A level by its number.

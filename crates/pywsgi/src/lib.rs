@@ -9,8 +9,8 @@ mod extension;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use door::{
-    Answer, Answered, Call, FAILED, Guest, Host, Outcome, Question, Script, Settings, Sink, Text,
-    VERSION, level,
+    Answer, Answered, Call, FAILED, Guest, Host, Line, Outcome, Question, Script, Settings, Sink,
+    Source, Text, VERSION, level,
 };
 
 /// What [`door::SYMBOL`] names.
@@ -29,8 +29,10 @@ unsafe extern "C" fn start(host: &'static Host, settings: &Settings<'_>) -> bool
         Err(_) => "mod_wsgi panicked".to_owned(),
     };
     let text = format!("WSGI0001: Python cannot be started: {why}");
+    let text = Text::new(text.as_bytes());
+    let line = Line { level: level::CRITICAL, text, source: Source::none() };
     // SAFETY: the host's own function.
-    unsafe { (host.log)(std::ptr::null_mut(), level::CRITICAL, Text::new(text.as_bytes())) };
+    unsafe { (host.log)(std::ptr::null_mut(), &line) };
     false
 }
 

@@ -53,6 +53,8 @@ pub struct Launch {
     pub socket_timeout: u64,
     /// Accounts whose processes may connect, besides root.
     pub clients: Vec<u32>,
+    /// The highest level of lines that the log takes, as httpd counts them.
+    pub log_level: i32,
     /// Whether `WSGITelemetryService` is given.
     pub telemetry: bool,
     /// `WSGICaseSensitivity`.
@@ -85,9 +87,9 @@ pub struct Preload {
 pub enum Notice {
     /// It serves from now on.
     Ready,
-    /// A line for the error log that belongs to no request; the level is httpd's
-    /// number.
-    Log(u8, String),
+    /// A line for the error log that belongs to no request: the level is httpd's
+    /// number; the file (empty for the module itself) and line of the code that logs it.
+    Log(u8, String, String, u32),
     /// It wants another one to take its place, which is then to be told
     /// [`Order::Retire`]. Until then it serves.
     Replace(Reason),
@@ -177,6 +179,7 @@ mod tests {
             preload: vec![Preload { path: "/é".into(), application_group: String::new() }],
             socket_timeout: 60,
             clients: vec![33],
+            log_level: 4,
             telemetry: false,
             case_sensitivity: true,
             destroy_interpreter: true,
@@ -194,7 +197,7 @@ mod tests {
     fn messages_are_small_and_plain() {
         for (notice, text) in [
             (Notice::Ready, r#""Ready""#),
-            (Notice::Log(4, "a\nb".into()), r#"{"Log":[4,"a\nb"]}"#),
+            (Notice::Log(4, "a\nb".into(), String::new(), 0), r#"{"Log":[4,"a\nb","",0]}"#),
             (Notice::Replace(Reason::ScriptReload), r#"{"Replace":"script_reload"}"#),
         ] {
             assert_eq!(serde_json::to_string(&notice).unwrap(), text);

@@ -41,7 +41,7 @@ pub enum Kind {
     File = 19,
     /// The end, with an outcome as of `door`: one `i32`.
     End = 20,
-    /// A line for the error log: a byte of level, then the text.
+    /// A line for the error log: see [`LogLine`].
     Log = 21,
     /// At most so many bytes of the body are wanted: one `u32`.
     Pull = 22,
@@ -190,6 +190,8 @@ pub struct Request<'a> {
     pub connects: u16,
     /// How often it was handed back.
     pub restarts: u16,
+    /// The highest level of lines that its log takes, as httpd counts them.
+    pub log_level: u8,
 }
 
 const HTTPS: u8 = 1;
@@ -228,6 +230,7 @@ impl<'a> Request<'a> {
             );
             into.extend_from_slice(&self.connects.to_le_bytes());
             into.extend_from_slice(&self.restarts.to_le_bytes());
+            into.push(self.log_level);
             for text in [self.script, self.application_group, self.callable] {
                 put_text(into, text);
             }
@@ -270,6 +273,7 @@ impl<'a> Request<'a> {
             body: if has(BODY_IN_FILE) { Body::File } else { Body::Inline },
             connects: rest.u16()?,
             restarts: rest.u16()?,
+            log_level: rest.u8()?,
             script: rest.text()?,
             application_group: rest.text()?,
             callable: rest.text()?,
@@ -322,6 +326,41 @@ pub mod head {
         }
         rest.end()?;
         Ok((code, status))
+    }
+}
+
+/// A line for the error log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LogLine<'a> {
+    /// httpd's number of its level.
+    pub level: u8,
+    /// The file of the code that logs it; empty for the module itself.
+    pub file: &'a [u8],
+    /// The number of that line of code.
+    pub line: u32,
+    /// The line, without its end.
+    pub text: &'a [u8],
+}
+
+impl<'a> LogLine<'a> {
+    /// Adds its frame.
+    pub fn put(&self, into: &mut Vec<u8>) {
+        put_frame_with(into, Kind::Log, |into| {
+            into.push(self.level);
+            into.extend_from_slice(&self.line.to_le_bytes());
+            put_text(into, self.file);
+            into.extend_from_slice(self.text);
+        });
+    }
+
+    /// Reads a payload.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn of_payload(payload: &'a [u8]) -> Result<Self, Malformed> {
+        let mut rest = Reader(payload);
+        let (level, line) = (rest.u8()?, rest.u32()?);
+        Ok(Self { level, line, file: rest.text()?, text: rest.0 })
     }
 }
 
@@ -413,7 +452,7 @@ mod tests {
             numbers: (i64, i64, i64, i64),
             texts: (Vec<u8>, Vec<u8>, Vec<u8>),
             flags: (bool, bool, bool, bool, bool),
-            counts: (u16, u16),
+            counts: (u16, u16, u8),
             variables: Vec<(bool, u16, Vec<u8>, Vec<u8>)>,
             body: Vec<u8>,
         ) {
@@ -432,6 +471,7 @@ mod tests {
                 body: if flags.4 { Body::File } else { Body::Inline },
                 connects: counts.0,
                 restarts: counts.1,
+                log_level: counts.2,
             };
             let variables: Vec<Variable<'_>> = variables
                 .iter()
@@ -470,10 +510,19 @@ mod tests {
         }
 
         #[test]
+        fn a_line_comes_out_as_it_went_in(level: u8, file: Vec<u8>, line: u32, text: Vec<u8>) {
+            let sent = LogLine { level, file: &file, line, text: &text };
+            let mut frame = Vec::new();
+            sent.put(&mut frame);
+            prop_assert_eq!(LogLine::of_payload(payload(&frame).1), Ok(sent));
+        }
+
+        #[test]
         fn no_bytes_panic(bytes: Vec<u8>, header: [u8; HEADER]) {
             let _header = Header::of_bytes(header);
             let _request = Request::of_payload(&bytes, |_| {});
             let _head = head::read(&bytes, |_, _| {});
+            let _line = LogLine::of_payload(&bytes);
             let _file = read_file(&bytes);
             let _number = read_number(&bytes);
         }

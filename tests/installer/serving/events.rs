@@ -30,6 +30,28 @@ fn records_of_the_log_handler_have_levels_of_their_own() {
 }
 
 #[test]
+fn records_name_the_line_that_logs_them() {
+    let format = "ErrorLogFormat \"%F [%l] %M\"";
+    let instance = Instance::serving("ask", &format!("{format}\nLogLevel wsgi:warn"));
+    let code = "import logging, threading\nlogger = logging.getLogger('test')\nlogger.setLevel(1)\n\
+                logger.addHandler(mod_wsgi.LogHandler())\nlogger.propagate = False\n\
+                source = 'import sys\\n\\ndef record(logger, text): logger.warning(text)\\n'\n\
+                space = {}\nexec(compile(source, '/some/where/records.py', 'exec'), space)\n\
+                space['record'](logger, 'in a request')\n\
+                other = threading.Thread(target=space['record'], args=(logger, 'beside it'))\n\
+                other.start()\nother.join()\n\
+                class Never:\n    def __str__(self): sys.formatted = True\n\
+                logger.info(Never())\nanswer = hasattr(sys, 'formatted')\n";
+    assert_eq!(instance.ask(code), "False", "a record that is filtered is not formatted");
+    for text in ["in a request", "beside it"] {
+        let log = instance.logs(text);
+        let is_it = |line: &str| line.starts_with("records.py(3) [warn] ") && line.ends_with(text);
+        assert!(log.lines().any(is_it), "{log}");
+    }
+    assert!(!instance.log().contains("Traceback"), "{}", instance.log());
+}
+
+#[test]
 fn an_event_may_replace_the_application() {
     let instance = Instance::serving("ask", "");
     let code = "def other(environ, start_response):\n    start_response('200 OK', [])\n    return [b'replaced']\n\

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use door::DONE;
-use httpd::{BodyError, Level, Request, sys};
-use wsgi::wire::{self, Kind, LAST, Why};
+use httpd::{BodyError, Level, Request, Source, sys};
+use wsgi::wire::{self, Kind, LAST, LogLine, Why};
 
 use super::Group;
 use super::answer::Answer;
@@ -133,6 +133,7 @@ impl Relay<'_> {
                 body: body.way(),
                 connects,
                 restarts,
+                log_level: u8::try_from(self.request.log_level(crate::index())).unwrap_or(0),
             };
             out.clear();
             frame.put(out, environ.wire(), body.inline.len());
@@ -248,11 +249,14 @@ impl Relay<'_> {
                 reader.payload(header.length)?;
             }
             Kind::Log => {
-                let text = reader.payload(header.length)?;
-                if let Some((level, text)) = text.split_first() {
-                    let level = crate::exchange::level_of(c_int::from(*level));
-                    self.request.log(crate::index(), level, &String::from_utf8_lossy(text));
-                }
+                let line = LogLine::of_payload(reader.payload(header.length)?)?;
+                let file = String::from_utf8_lossy(line.file);
+                self.request.log_from(
+                    crate::index(),
+                    crate::exchange::level_of(c_int::from(line.level)),
+                    &String::from_utf8_lossy(line.text),
+                    (!file.is_empty()).then_some(Source { file: &file, line: line.line }),
+                );
             }
             Kind::Head => answer.begin(reader.payload(header.length)?)?,
             Kind::Data => {

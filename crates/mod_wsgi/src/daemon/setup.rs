@@ -349,6 +349,7 @@ fn launch_of(main: Server, config: &GlobalConfig, group: &Group) -> Launch {
         preload: preload_of(main, &options.name, options.chroot.as_deref()),
         socket_timeout: group.socket_timeout.as_secs(),
         clients: vec![httpd_account().0],
+        log_level: httpd::log_level_of(main, crate::index()),
         telemetry: config.has_telemetry,
         case_sensitivity: config.case_sensitivity.unwrap_or(true),
         destroy_interpreter: python.destroy_interpreter.unwrap_or(true),

@@ -203,7 +203,7 @@ pub(crate) fn connection() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Logs a line before there is any Python.
 fn tell(control: &OwnedFd, level: LogLevel, text: String) {
-    let notice = Notice::Log(u8::try_from(level).unwrap_or(u8::MAX), text);
+    let notice = Notice::Log(u8::try_from(level).unwrap_or(u8::MAX), text, String::new(), 0);
     if let Ok(packet) = serde_json::to_vec(&notice) {
         let _unheard = rustix::net::send(control, &packet, rustix::net::SendFlags::NOSIGNAL);
     }

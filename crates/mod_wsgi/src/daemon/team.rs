@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use httpd::{Level, Server};
+use httpd::{Level, Server, Source};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use rustix::process::Signal;
 use wsgi::launch::{Notice, Order, Reason};
@@ -319,9 +319,10 @@ impl Team {
     fn take_notice(&mut self, pid: i32, notice: Notice, beside: Option<OwnedFd>, mode: Mode) {
         let Some((number, role)) = self.place_of(pid) else { return };
         match notice {
-            Notice::Log(level, text) => {
+            Notice::Log(level, text, file, line) => {
                 let level = crate::exchange::level_of(level.into());
-                self.log(level, &text);
+                let source = (!file.is_empty()).then_some(Source { file: &file, line });
+                httpd::log_to_from(self.server, crate::index(), level, &text, source);
             }
             Notice::Ready => self.is_ready(number, role),
             Notice::Replace(reason) if role == Role::Current => {
