@@ -25,6 +25,7 @@ mod hosts;
 mod logs;
 mod option_files;
 mod page;
+mod reload;
 mod root;
 mod seed;
 mod status;

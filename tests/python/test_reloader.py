@@ -1,6 +1,7 @@
 """What counts as a change, and what a change does to a process."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -124,6 +125,20 @@ class Processes(Case):
         time.sleep(1)
         os.utime(path, (1, 1))
         self.assertEqual(monitor.changed(), path)
+
+    def test_a_change_is_seen_before_it_is_time_to_look(self):
+        monitor = Monitor()
+        path = self.write("data", "1")
+        ended = []
+        kill, reloader.os.kill = os.kill, lambda *words: ended.append(words)
+        self.addCleanup(setattr, reloader.os, "kill", kill)
+        monitor.track(path)
+        monitor.start(interval=60)
+        self.addCleanup(monitor.stop)
+        time.sleep(0.5)
+        self.write("data", "22")
+        monitor._thread.join(10)
+        self.assertEqual(ended, [(os.getpid(), signal.SIGINT)])
 
     def test_so_does_a_file_that_was_registered(self):
         process = self.start()

@@ -1,7 +1,8 @@
 """Replaces the process when code that it has loaded changes.
 
 A thread looks at the files of all loaded modules, and at those that the application
-registers. The process is told to end by SIGINT, and the server starts another one.
+registers: as soon as inotify says that something has happened in their folders, and
+every second. The process is told to end by SIGINT, and the server starts another one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import threading
 import time
 
 from mod_wsgi.express.loader import source_of
+from mod_wsgi.express.watch import Watch
 
 #: How long all files must rest before a restart, in seconds, and how long to wait
 #: for that at most. Who saves ten files wants one restart, with all of them.
@@ -35,6 +37,7 @@ class Monitor:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._watch: Watch | None = None
 
     def start(self, interval: float) -> None:
         """Starts it, or has a running one look more often, never less."""
@@ -45,13 +48,21 @@ class Monitor:
             if running:
                 return
             say("Starting change monitor.")
-            self._thread = threading.Thread(target=self._run, name="mod_wsgi-monitor", daemon=True)
+            if self._watch is not None:
+                # That of the process before the fork.
+                self._watch.close()
+            self._watch = Watch(say)
+            self._thread = threading.Thread(
+                target=self._run, args=[self._watch], name="mod_wsgi-monitor", daemon=True
+            )
             self._thread.start()
             atexit.register(self.stop)
 
     def stop(self) -> None:
         """Ends the thread: an interpreter must not be taken down under it."""
         self._stopped.set()
+        if self._watch is not None:
+            self._watch.stop()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -81,7 +92,7 @@ class Monitor:
                 if path not in self._known:
                     self._known[path] = signature(path)
 
-    def _run(self) -> None:
+    def _run(self, watch: Watch) -> None:
         while not self._stopped.is_set():
             path = self.changed()
             # Who replaces a file may take it away first. If the same one is back
@@ -91,12 +102,19 @@ class Monitor:
                 say("Triggering process restart.")
                 os.kill(os.getpid(), signal.SIGINT)
                 return
-            next_look = time.monotonic() + self.interval
-            while (left := next_look - time.monotonic()) > 0:
-                if self._stopped.wait(min(left, ATTENTION)):
-                    return
-                if len(sys.modules) != self._count:
-                    self._see_modules()
+            self._sleep(watch)
+
+    def _sleep(self, watch: Watch) -> None:
+        """Waits until it is time to look again, or there may be something to see."""
+        next_look = time.monotonic() + self.interval
+        while (left := next_look - time.monotonic()) > 0:
+            with self._lock:
+                known = list(self._known)
+            # What changed before its folder was watched is to be seen, too.
+            if watch.see(known) or watch.sleep(min(left, ATTENTION)):
+                return
+            if len(sys.modules) != self._count:
+                self._see_modules()
 
     def _settle(self) -> bool:
         """Waits until files rest; false if meanwhile the monitor is stopped."""

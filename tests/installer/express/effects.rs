@@ -2,7 +2,6 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
 
 use rustix::process::getuid;
 
@@ -378,23 +377,6 @@ fn modes_and_mpms_serve_alike() {
         assert!(conf.contains(&format!("LoadModule mpm_{mpm}_module")), "{words:?}");
         assert_eq!(express.stop(), 0, "{words:?}\n{}", express.log());
     }
-}
-
-#[test]
-fn changed_code_is_served() {
-    let folder = Folder::new();
-    folder.write("lib/part.py", "VALUE = 1\n");
-    folder.write("app.wsgi", &format!("{}\nimport part\n", super::APPLICATION));
-    let mut express =
-        Express::of(folder, &["app.wsgi", "--python-path", "lib", "--reload-on-changes"]);
-    assert_eq!(express.eval("part.VALUE"), "1");
-    // A time stamp in whole seconds would be the same.
-    std::thread::sleep(Duration::from_millis(1100));
-    express.folder.write("lib/part.py", "VALUE = 22\n");
-    express.wait("the changed module", |express| express.eval("part.VALUE") == "22");
-    std::thread::sleep(Duration::from_millis(1100));
-    express.folder.write("app.wsgi", "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'new']\n");
-    express.wait("the changed script", |express| express.ask("/") == "new");
 }
 
 #[test]
