@@ -16,6 +16,7 @@ use crate::sandbox::{Outcome, program};
 use crate::serving::daemon::{is_gone, parent_of, python, signal, title_of};
 use crate::serving::{base, module};
 
+mod buffer;
 mod configuration;
 mod effects;
 mod eviction;
@@ -25,6 +26,7 @@ mod hosts;
 mod logs;
 mod option_files;
 mod page;
+mod proxying;
 mod reload;
 mod root;
 mod seed;

@@ -72,6 +72,22 @@ fn the_eviction_timeout_is_not_for_recycled_processes() {
     is_replaced(&mut express, process);
 }
 
+/// Reference 8.4, row 6: nor is it for those that have used up their CPU time.
+#[test]
+fn the_eviction_timeout_is_not_for_tired_processes() {
+    let words = ["--eviction-timeout", "1", "--graceful-timeout", "30", "--cpu-time-limit", "1"];
+    let mut express = Express::start(&[&["--log-level", "info"], &words[..]].concat());
+    let process: u32 = express.eval("os.getpid()").parse().unwrap();
+    // Two seconds of work, of which the limit is reached in the first, and a rest.
+    let work = "X-Eval: [end for end in [time.process_time() + 2] \
+                for working in iter(lambda: time.process_time() < end, False)] \
+                and time.sleep(2) or os.getpid()";
+    let answer = express.curl("/", &["-H", work]);
+    assert_eq!((answer.status, answer.body), (200, process.to_string()), "{}", express.log());
+    is_replaced(&mut express, process);
+    assert!(express.log().contains("CPU time limit"), "{}", express.log());
+}
+
 #[test]
 fn an_eviction_timeout_is_a_number() {
     let folder = Folder::new();

@@ -13,7 +13,7 @@ pub(super) fn certificate(folder: &Folder) {
 
 /// A server with TLS; its port for that.
 #[track_caller]
-fn with_tls(words: &[&str]) -> (Express, u16) {
+pub(super) fn with_tls(words: &[&str]) -> (Express, u16) {
     let folder = Folder::new();
     certificate(&folder);
     let port = super::free_port();

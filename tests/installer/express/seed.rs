@@ -1,8 +1,8 @@
 //! What release 4.4.7 brought (reference 8): service scripts, proxied URLs and
 //! hosts, the eviction timeout.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, getuid};
@@ -141,36 +141,42 @@ fn a_service_may_have_a_log_of_its_own() {
     assert_eq!(express.curl("/", &["-H", "Host: a.test"]).status, 200);
 }
 
-/// A server that answers every request with what it was asked; and where it listens.
-fn backend() -> u16 {
+/// A server that answers every request with what it was asked, and as a WebSocket says
+/// what it is told; and where it listens.
+pub(super) fn backend() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut lines = BufReader::new(connection.try_clone().unwrap()).lines();
-                let mut head = String::new();
-                while let Some(Ok(line)) = lines.next() {
-                    if line.is_empty() {
-                        break;
-                    }
-                    head += &(line + "\n");
-                }
-                let location = match head.contains("/redirect") {
-                    true => format!("Location: http://127.0.0.1:{port}/else\r\n"),
-                    false => String::new(),
-                };
-                let status = if location.is_empty() { "200 OK" } else { "302 Found" };
-                let mut connection = connection;
-                let _gone = write!(
-                    connection,
-                    "HTTP/1.1 {status}\r\n{location}Content-Length: {}\r\nConnection: close\r\n\r\n{head}",
-                    head.len()
-                );
-            });
+            std::thread::spawn(move || answer(connection, port));
         }
     });
     port
+}
+
+fn answer(mut connection: TcpStream, port: u16) {
+    let mut reader = BufReader::new(connection.try_clone().unwrap());
+    let mut head = String::new();
+    for line in reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
+        head += &(line + "\n");
+    }
+    if head.to_lowercase().contains("\nupgrade: websocket\n") {
+        let upgrade = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
+                       Upgrade: websocket\r\n\r\n";
+        let _gone = connection.write_all(upgrade.as_bytes());
+        let _gone = std::io::copy(&mut reader, &mut connection);
+        return;
+    }
+    let location = match head.contains("/redirect") {
+        true => format!("Location: http://127.0.0.1:{port}/else\r\n"),
+        false => String::new(),
+    };
+    let status = if location.is_empty() { "200 OK" } else { "302 Found" };
+    let _gone = write!(
+        connection,
+        "HTTP/1.1 {status}\r\n{location}Content-Length: {}\r\nConnection: close\r\n\r\n{head}",
+        head.len()
+    );
 }
 
 /// Reference 8.2, column "old".

@@ -33,12 +33,14 @@ pub(super) fn write(conf: &mut Conf, server: &Server) {
     if reaches_tls(server) {
         conf.line("SSLProxyEngine", ["On"]);
     }
+    for (url, target) in pairs(&proxy.proxy_mount_point) {
+        mount_point(conf, server, url, target);
+    }
+    // Behind those: httpd knows a target by what is said of it first, and would not
+    // pass on WebSockets to it.
     for (url, target) in pairs(&proxy.proxy_url_alias) {
         // As 4.4.7 has it: prefixes are exchanged, and nothing else is touched.
         conf.written("ProxyPass", &format!("{} {}", always_quoted(url), always_quoted(target)));
-    }
-    for (url, target) in pairs(&proxy.proxy_mount_point) {
-        mount_point(conf, server, url, target);
     }
     for (host, target) in pairs(&proxy.proxy_virtual_host) {
         conf.section("VirtualHost", &format!("*:{}", server.port), |conf| {

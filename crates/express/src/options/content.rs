@@ -2,6 +2,9 @@
 
 use clap::Args;
 
+use super::pairs;
+use crate::error::{Error, Result};
+
 /// Files and URLs.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Files and URLs")]
@@ -66,6 +69,30 @@ pub struct Proxy {
     /// Address of a proxy in front that is trusted. May be repeated.
     #[arg(long, value_name = "IP-ADDRESS/SUBNET")]
     pub trust_proxy: Vec<String>,
+}
+
+impl Proxy {
+    pub(super) fn check(&self) -> Result<()> {
+        for (option, list) in [
+            ("--proxy-mount-point", &self.proxy_mount_point),
+            ("--proxy-url-alias", &self.proxy_url_alias),
+            ("--proxy-virtual-host", &self.proxy_virtual_host),
+        ] {
+            if let Some((_, target)) = pairs(list).find(|(_, target)| !is_whole(target)) {
+                return Err(Error::usage(format!("option {option}: invalid value: '{target}'"))
+                    .hint("a whole URL is needed, such as http://127.0.0.1:9000/"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a URL says what to speak, and with whom.
+fn is_whole(url: &str) -> bool {
+    let parts = url.split_once("://");
+    parts.is_some_and(|(scheme, rest)| {
+        !scheme.is_empty() && !rest.is_empty() && !rest.starts_with('/')
+    })
 }
 
 /// Who may see what.

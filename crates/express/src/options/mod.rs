@@ -86,6 +86,7 @@ impl Options {
         self.telemetry.check()?;
         self.status.check(&self.listening)?;
         self.services.check()?;
+        self.proxy.check()?;
         self.logs.check()?;
         if self.debugging.debugger_startup && !self.debugging.enable_debugger {
             return Err(needs("--debugger-startup", "--enable-debugger"));
