@@ -31,6 +31,7 @@ mod reload;
 mod root;
 mod seed;
 mod status;
+mod stop;
 
 /// Longer than anything takes on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(60);

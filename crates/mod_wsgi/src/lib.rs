@@ -152,6 +152,7 @@ unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
         sys::ap_hook_post_config(Some(post_config), null(), null(), sys::APR_HOOK_MIDDLE);
         sys::ap_hook_pre_mpm(Some(pre_mpm), null(), null(), sys::APR_HOOK_LAST);
         sys::ap_hook_child_init(Some(child_init), null(), null(), sys::APR_HOOK_MIDDLE);
+        sys::ap_hook_child_stopping(Some(child_stopping), null(), null(), sys::APR_HOOK_MIDDLE);
     }
 }
 
@@ -302,6 +303,14 @@ static RULES_VARIABLES: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn rules_variables() -> bool {
     RULES_VARIABLES.load(Ordering::Relaxed)
+}
+
+unsafe extern "C" fn child_stopping(_: *mut sys::apr_pool_t, is_graceful: c_int) {
+    enter("child_stopping", || {
+        if is_graceful == 0 {
+            daemon::cut_off();
+        }
+    });
 }
 
 unsafe extern "C" fn child_init(pool: *mut sys::apr_pool_t, server: *mut sys::server_rec) {

@@ -80,6 +80,7 @@ functions! {
     fn ap_directory_walk(r: *mut request_rec) -> c_int;
     fn ap_file_walk(r: *mut request_rec) -> c_int;
     fn ap_hook_child_init(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut server_rec)>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
+    fn ap_hook_child_stopping(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, c_int)>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_pre_config(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_pre_mpm(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, ap_scoreboard_e) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);
     fn ap_hook_post_config(pf: Option<unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t, *mut server_rec) -> c_int>, aszPre: *const *const c_char, aszSucc: *const *const c_char, nOrder: c_int);

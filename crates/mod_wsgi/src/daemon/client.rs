@@ -4,14 +4,14 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
-    SocketFlags, SocketType, connect, sendmsg, socket_with, sockopt,
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix,
+    SocketFlags, SocketType, connect, sendmsg, shutdown, socket_with, sockopt,
 };
 
 use super::Group;
@@ -42,11 +42,34 @@ impl Idle {
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) socket: OwnedFd,
+    pub(crate) socket: Arc<OwnedFd>,
     /// The process that had the place when the connection was made, and when that was
     /// started.
     pub(crate) pid: i32,
     pub(crate) started: i64,
+}
+
+/// All connections, for the end of this process of httpd's; and whether that has come.
+static ALL: Mutex<Vec<Weak<OwnedFd>>> = Mutex::new(Vec::new());
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Ends all requests of this process of httpd's: their clients have been cut off, and
+/// httpd would wait ten seconds for threads that wait for a daemon process.
+pub(crate) fn cut_off() {
+    IS_ENDING.store(true, Ordering::Release);
+    // Of a process without threads this is a signal's handler, in the midst of anything.
+    if let Ok(all) = ALL.try_lock() {
+        for socket in all.iter().filter_map(Weak::upgrade) {
+            let _is_down_already = shutdown(&socket, Shutdown::Both);
+        }
+    }
+}
+
+/// Has a connection be among those that are cut off.
+fn register(socket: &Arc<OwnedFd>) {
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|other| other.strong_count() > 0);
+    all.push(Arc::downgrade(socket));
 }
 
 /// A request among those that a place has, until it is dropped.
@@ -107,7 +130,7 @@ pub(crate) fn choose(group: &Group, since: i64, deadline: Instant) -> Result<usi
         if !is_any(State::Ready) && !is_any(State::Starting) {
             return Err(if is_any(State::Failing) { Refusal::Failing } else { Refusal::Broken });
         }
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || IS_ENDING.load(Ordering::Acquire) {
             return least_busy(slots, |slot| slot.state() == State::Ready).ok_or(Refusal::Full);
         }
         std::thread::sleep(pause);
@@ -145,12 +168,17 @@ pub(crate) fn link<'g>(
                 let slot = &group.board.slots()[place];
                 let pid = slot.pid.load(Ordering::Relaxed);
                 let started = slot.started.load(Ordering::Relaxed);
+                let socket = Arc::new(socket);
+                register(&socket);
+                if IS_ENDING.load(Ordering::Acquire) {
+                    return Err(Refusal::Full);
+                }
                 return Ok((Link { socket, pid, started }, ticket, true));
             }
             Err(Errno::AGAIN | Errno::CONNREFUSED | Errno::INTR) => {}
             Err(error) => return Err(Refusal::Unreachable(error)),
         }
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || IS_ENDING.load(Ordering::Acquire) {
             return Err(Refusal::Full);
         }
         // The pauses of the reference (5.7).

@@ -28,6 +28,7 @@ use wsgi::options::daemon::DaemonOptions;
 use self::board::Board;
 pub(crate) use self::board::{Slot, State};
 use self::client::Idle;
+pub(crate) use self::client::cut_off;
 pub(crate) use self::relay::Target;
 pub(crate) use self::setup::{all, declare, enter_child, find, is_any, start, start_waiting};
 use crate::config::DirectoryConfig;
