@@ -23,6 +23,7 @@ mod eviction;
 mod golden;
 mod grammar;
 mod hosts;
+mod legacy;
 mod logs;
 mod option_files;
 mod page;
@@ -32,6 +33,7 @@ mod root;
 mod seed;
 mod status;
 mod stop;
+mod tools;
 
 /// Longer than anything takes on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(60);

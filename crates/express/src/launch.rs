@@ -7,6 +7,7 @@ use std::io::{ErrorKind, IsTerminal as _, Read as _, Seek as _, SeekFrom};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,8 +38,14 @@ pub(crate) fn run(server: &Server, environment: &Environment) -> Result<u8> {
     // Before httpd starts, so that no signal is missed.
     let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGWINCH])
         .map_err(|source| Error::io("watch signals of", &server.programs.httpd)(source))?;
-    let log = server.log_file(&server.options.logs.error_log_name);
-    let log_before = log.metadata().map_or(0, |meta| meta.len());
+    let names = &server.options.logs;
+    let mut logs = vec![server.log_file(&names.error_log_name)];
+    if names.startup_log {
+        // What would else be on the terminal.
+        logs.push(server.log_file(&names.startup_log_name));
+    }
+    let size = |log: &PathBuf| log.metadata().map_or(0, |meta| meta.len());
+    let before: Vec<u64> = logs.iter().map(size).collect();
     let mut command = foreground(server, environment);
     command.process_group(0);
     let pid_file = PidFile::watch(server.pid_file());
@@ -48,7 +55,7 @@ pub(crate) fn run(server: &Server, environment: &Environment) -> Result<u8> {
     let code = wait(&child, &mut signals);
     if code != 0 && !ready.load(Ordering::Acquire) {
         if !server.logs_to_terminal() {
-            show_log(&log, log_before);
+            logs.iter().zip(before).for_each(|(log, before)| show_log(log, before));
         }
         let refused = root::take_back(server)?;
         crate::command::tell(

@@ -159,8 +159,9 @@ impl Server {
         Ok(())
     }
 
-    fn of_one(options: Options, caller: &Caller) -> Result<Self> {
+    fn of_one(mut options: Options, caller: &Caller) -> Result<Self> {
         options.check()?;
+        find_programs(&mut options, caller)?;
         check_files(&options, caller)?;
         let listening = &options.listening;
         let host = listening.host.clone().unwrap_or_else(|| "localhost".to_owned());
@@ -453,6 +454,22 @@ fn check_files(options: &Options, caller: &Caller) -> Result<()> {
     let includes = content.include_file.iter().map(|file| ("--include-file", file.as_str()));
     for (option, file) in single.chain(handlers).chain(includes) {
         existing(option, &caller.absolute(file))?;
+    }
+    Ok(())
+}
+
+/// Puts the places of programs for their names: where they run the search path, or the
+/// working directory, may be another one.
+fn find_programs(options: &mut Options, caller: &Caller) -> Result<()> {
+    let gdb = Some(&mut options.debugging.gdb_executable).filter(|_| options.debugging.enable_gdb);
+    let shell = options.files.shell_executable.as_mut();
+    for (option, name) in [("--gdb-executable", gdb), ("--shell-executable", shell)] {
+        let Some(name) = name else { continue };
+        let found = caller.find_program(name).filter(|path| path.is_file());
+        let found = found.ok_or_else(|| {
+            Error::usage(format!("option {option}: there is no program `{name}`"))
+        })?;
+        *name = found.to_string_lossy().into_owned();
     }
     Ok(())
 }

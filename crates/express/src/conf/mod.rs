@@ -210,10 +210,15 @@ fn modules(conf: &mut Conf, server: &Server) -> Result<()> {
         load(conf, name, &file);
     }
     if server.options.content.with_php5 {
-        conf.line(
-            "LoadModule",
-            ["php5_module", &path(&server.programs.modules.join("libphp5.so"))],
-        );
+        let file = server.programs.modules.join("libphp5.so");
+        if !file.is_file() {
+            return Err(Error::usage(format!(
+                "option --with-php5: there is no `{}`",
+                file.display()
+            ))
+            .hint("PHP of today is asked by --proxy-mount-point, or runs as --with-cgi"));
+        }
+        conf.line("LoadModule", ["php5_module", &path(&file)]);
         conf.line("AddHandler", ["application/x-httpd-php", ".php"]);
     }
     conf.line("LoadModule", ["wsgi_module".to_owned(), path(&server.programs.module)]);

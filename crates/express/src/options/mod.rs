@@ -119,6 +119,24 @@ impl Options {
         if self.workers.embedded_mode && self.workers.max_clients.is_some() {
             found.push("--max-clients has no effect with --embedded-mode".to_owned());
         }
+        let telemetry = &self.telemetry;
+        for (given, text) in [
+            (
+                telemetry.enable_telemetry || telemetry.telemetry_service.is_some(),
+                "no telemetry is sent; --status-port has live figures, also for Prometheus",
+            ),
+            (self.content.enable_docs, "--enable-docs has no effect: no documentation is shipped"),
+            (self.debugging.isatty, "--isatty has no effect: terminals are seen to as they are"),
+            (
+                self.newrelic.platform(),
+                "--with-newrelic-platform has no effect: its service is gone, and only figures \
+                 are kept, as by --server-metrics",
+            ),
+        ] {
+            if given {
+                found.push(text.to_owned());
+            }
+        }
         found
     }
 }
