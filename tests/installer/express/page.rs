@@ -3,8 +3,8 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::status::with_page;
-use super::{command, is_gone, signal};
+use super::status::{page_of, with_page};
+use super::{Folder, command, is_gone, signal};
 use crate::browser::Browser;
 
 /// A cell of the only process.
@@ -47,6 +47,28 @@ fn the_page_shows_what_goes_on() {
     express.stop();
     browser.wait("document.querySelector('#word').innerText.startsWith('no answer since')");
     assert_eq!(browser.eval("document.body.className"), "stale");
+}
+
+/// Started by root, where root runs the tests: it serves as somebody else.
+#[test]
+fn the_page_is_the_same_with_every_mpm() {
+    for mpm in ["event", "worker", "prefork"] {
+        let words = ["--server-mpm", mpm, "--processes", "2", "--threads", "3"];
+        let (express, port) = page_of(Folder::new(), &words);
+        let mut browser = Browser::open(&format!("http://localhost:{port}/"));
+        browser.wait("document.querySelector('#word')?.innerText === 'serving'");
+        browser.wait("document.querySelectorAll('#groups th[scope=row]').length === 2");
+        assert_eq!(browser.eval("document.querySelector('#capacity').innerText"), "of 6", "{mpm}");
+        let mut curl = command("curl");
+        curl.args(["-s", "-o", "/dev/null", "-H", "X-Eval: time.sleep(3)"]);
+        let mut curl = curl.arg(format!("http://127.0.0.1:{}/", express.port)).spawn().unwrap();
+        browser.wait("document.querySelector('#live').innerText === '1'");
+        curl.wait().unwrap();
+        browser.wait("document.querySelector('#live').innerText === '0'");
+        let memory = browser.eval(&cell("Memory"));
+        assert!(memory.as_str().unwrap().ends_with("MiB"), "{mpm} {memory}");
+        assert_eq!(browser.complaints, Vec::<serde_json::Value>::new(), "{mpm}");
+    }
 }
 
 #[test]

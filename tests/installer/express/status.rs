@@ -7,9 +7,15 @@ use super::{Express, Folder, free_port};
 /// A server with a status page, and its port.
 #[track_caller]
 pub(super) fn with_page(words: &[&str]) -> (Express, u16) {
+    page_of(Folder::ordinary(), words)
+}
+
+/// The same of a launcher that this folder has: root's, where root runs the tests.
+#[track_caller]
+pub(super) fn page_of(folder: Folder, words: &[&str]) -> (Express, u16) {
     let port = free_port();
     let text = port.to_string();
-    let express = Express::start_as_user(&[&["--status-port", &text], words].concat());
+    let express = Express::of(folder, &[&["app.wsgi", "--status-port", &text], words].concat());
     (express, port)
 }
 
@@ -47,6 +53,52 @@ fn the_page_and_its_figures_are_served() {
     // What looks on is no traffic of the site.
     assert!(!express.folder.read("root/access_log").contains("status.json"));
     assert_eq!(express.curl("/status.json", &[]).body, format!(" /status.json {name}"));
+}
+
+/// httpd's processes, which answer here, are another user's than those of the group.
+#[test]
+fn every_mpm_serves_the_figures_whoever_starts_it() {
+    for mpm in ["event", "worker", "prefork"] {
+        let words = ["--server-mpm", mpm, "--processes", "2"];
+        let (mut express, port) = page_of(Folder::new(), &words);
+        express.wait("ready processes", |express| {
+            express.curl(&url(port, "/health?ready"), &[]).status == 200
+        });
+        let pid = express.eval("os.getpid()");
+        let facts: Value = serde_json::from_str(&express.ask(&url(port, "/status.json"))).unwrap();
+        let processes = facts["groups"][0]["processes"].as_array().unwrap();
+        let found = processes.iter().find(|process| process["pid"].to_string() == pid);
+        let found = found.unwrap_or_else(|| panic!("{mpm} {pid} {facts}"));
+        assert!(found["memory"]["bytes"].as_u64().unwrap_or(0) > 1_000_000, "{mpm} {found}");
+        let metrics = express.ask(&url(port, "/metrics"));
+        assert!(metrics.contains("mod_wsgi_group_capacity{"), "{mpm} {metrics}");
+        assert!(express.ask(&url(port, "/")).contains("Live requests"), "{mpm}");
+        assert_eq!(express.stop(), 0, "{mpm}");
+    }
+}
+
+/// The script decides about all else, the status page among it.
+#[test]
+fn health_is_not_for_the_access_script_to_refuse() {
+    let script =
+        "def allow_access(environ, host):\n    return 'let=me' in environ['QUERY_STRING']\n";
+    for mpm in ["event", "worker", "prefork"] {
+        let folder = Folder::ordinary();
+        folder.write("hosts.py", script);
+        let words = ["--host-access-script", "hosts.py", "--health-url", "/up/a.b"];
+        let (mut express, port) = page_of(folder, &[&words[..], &["--server-mpm", mpm]].concat());
+        assert_eq!(express.ask("/up/a.b"), "ok\n", "{mpm}");
+        express.wait("readiness", |express| express.curl("/up/a.b?ready", &[]).status == 200);
+        assert_eq!(express.curl("/up/a.b/ready", &[]).status, 200, "{mpm}");
+        for target in ["/", "/x", "/up", "/up/axb", "/up/a.b/c", "/up/a.b/ready/x", "//up/a.b/../c"]
+        {
+            assert_eq!(express.curl(target, &[]).status, 403, "{mpm} {target}");
+        }
+        assert_eq!(express.curl("/x?let=me", &[]).status, 200, "{mpm}\n{}", express.log());
+        for (target, status) in [("/status.json", 403), ("/status.json?let=me", 200)] {
+            assert_eq!(express.curl(&url(port, target), &[]).status, status, "{mpm} {target}");
+        }
+    }
 }
 
 #[test]

@@ -76,7 +76,12 @@ pub(super) fn access(conf: &mut Conf, server: &Server) {
         conf.line("WSGIErrorOverride", ["On"]);
     }
     if let Some(script) = &access.host_access_script {
-        conf.section("Location", "/", |conf| {
+        let (section, urls) = match &server.options.status.health_url {
+            None => ("Location", "/".to_owned()),
+            // The script would be asked before all that a section of that URL can say.
+            Some(url) => ("LocationMatch", format!("^(?!{}(/ready)?$)", url.replace('.', "\\."))),
+        };
+        conf.section(section, &urls, |conf| {
             conf.line("WSGIAccessScript", [server.absolute(script)]);
         });
     }
