@@ -124,10 +124,10 @@ impl Server {
     /// # Errors
     /// Options that cannot hold on this machine.
     pub(crate) fn new(given: Given, caller: &Caller) -> Result<Self> {
-        let mut server = Self::of_one(given.options, caller)?;
+        let mut server = Self::of_one(given.options, caller, None)?;
         server.options_file = given.file;
         for (name, options) in given.others {
-            let mut other = Self::of_one(options, caller)?;
+            let mut other = Self::of_one(options, caller, Some(&server))?;
             if !other.dispatches() {
                 return Err(Error::usage(format!("the application `{name}` is static"))
                     .hint("files are served beside applications by `url-alias`"));
@@ -159,7 +159,8 @@ impl Server {
         Ok(())
     }
 
-    fn of_one(mut options: Options, caller: &Caller) -> Result<Self> {
+    /// The server of one application; what all have in common is that of the main one.
+    fn of_one(mut options: Options, caller: &Caller, main: Option<&Self>) -> Result<Self> {
         options.check()?;
         find_programs(&mut options, caller)?;
         check_files(&options, caller)?;
@@ -182,8 +183,11 @@ impl Server {
             }
             _ => None,
         };
-        let programs =
-            Programs::find(caller, &options.files, options.logs.rotatelogs_executable.as_deref())?;
+        let rotatelogs = options.logs.rotatelogs_executable.as_deref();
+        let programs = match main {
+            Some(main) => main.programs.clone(),
+            None => Programs::find(caller, &options.files, rotatelogs)?,
+        };
         let mode = if options.debugging.is_on() {
             Mode::Debug
         } else if options.workers.embedded_mode {
@@ -208,7 +212,14 @@ impl Server {
             _ => root.join("htdocs"),
         };
         let mpms = mpms(&options, &programs, mode)?;
-        let account = account(&options, caller)?;
+        let account = match main {
+            Some(main) => main.account.clone(),
+            None => account(&options, caller)?,
+        };
+        let services = match main {
+            Some(main) => main.services.clone(),
+            None => services(&options, caller, &account, &logs)?,
+        };
         let group_name = options.python.process_group.clone();
         Ok(Self {
             title: match &group_name {
@@ -221,7 +232,7 @@ impl Server {
                 options.python.locale.as_deref().or(options.python.lang.as_deref()),
                 &caller.variables,
             ),
-            services: services(&options, caller, &account, &logs)?,
+            services,
             python_path: options
                 .python
                 .python_path
