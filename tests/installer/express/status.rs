@@ -64,10 +64,10 @@ fn every_mpm_serves_the_figures_whoever_starts_it() {
         express.wait("ready processes", |express| {
             express.curl(&url(port, "/health?ready"), &[]).status == 200
         });
-        let pid = express.eval("os.getpid()");
+        let pid: u64 = express.eval("os.getpid()").parse().unwrap();
         let facts: Value = serde_json::from_str(&express.ask(&url(port, "/status.json"))).unwrap();
         let processes = facts["groups"][0]["processes"].as_array().unwrap();
-        let found = processes.iter().find(|process| process["pid"].to_string() == pid);
+        let found = processes.iter().find(|process| process["pid"] == pid);
         let found = found.unwrap_or_else(|| panic!("{mpm} {pid} {facts}"));
         assert!(found["memory"]["bytes"].as_u64().unwrap_or(0) > 1_000_000, "{mpm} {found}");
         let metrics = express.ask(&url(port, "/metrics"));
