@@ -179,13 +179,18 @@ class Environment(Case):
         Handler({"entry_point": path, "python_paths": folders})
         self.assertEqual(len(sys.path), len(before) + 3)
 
-    def test_the_working_directory_is_first_in_debug_mode(self):
-        path = self.write("app.wsgi", PATHS)
-        settings = {"entry_point": path, "working_directory": str(self.folder)}
+    def test_the_working_directory_is_on_the_path_and_first_in_debug_mode(self):
+        path, folder = self.write("app.wsgi", PATHS), str(self.folder)
+        settings = {"entry_point": path, "working_directory": folder}
+        before = sys.path[:]
+        for _again in range(2):
+            Handler(settings)
+            self.assertEqual(sys.path, [folder, *before])
+        sys.path.insert(0, "/other")
         Handler(settings)
-        self.assertNotIn(str(self.folder), sys.path)
+        self.assertEqual(sys.path, ["/other", folder, *before])
         Handler({**settings, "debug_mode": True})
-        self.assertEqual(sys.path[0], str(self.folder))
+        self.assertEqual(sys.path[0], folder)
 
 
 class Layers(Case):

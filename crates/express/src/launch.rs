@@ -7,7 +7,7 @@ use std::io::{ErrorKind, IsTerminal as _, Read as _, Seek as _, SeekFrom};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +26,11 @@ use crate::server::Server;
 
 /// How much of the error log is shown when httpd does not start.
 const SHOWN: u64 = 4000;
+/// What the module says of a script that does not load.
+const NOT_LOADED: &[u8] = b"WSGI0109";
+/// How often the log is looked at for that, and the time between.
+const FIRST_LOOKS: u32 = 50;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// Runs the server until it ends; its exit code.
 ///
@@ -51,7 +56,8 @@ pub(crate) fn run(server: &Server, environment: &Environment) -> Result<u8> {
     let pid_file = PidFile::watch(server.pid_file());
     let child = command.spawn().map_err(Error::io("start", &server.programs.httpd))?;
     let ready = Arc::new(AtomicBool::new(false));
-    announce(server, pid_file, child.id(), Arc::clone(&ready));
+    let log = logs.first().cloned().zip(before.first().copied());
+    announce(server, pid_file, child.id(), Arc::clone(&ready), log);
     let code = wait(&child, &mut signals);
     if code != 0 && !ready.load(Ordering::Acquire) {
         if !server.logs_to_terminal() {
@@ -130,7 +136,7 @@ fn become_httpd(server: &Server, environment: &Environment) -> Error {
     match command {
         Ok(mut command) => {
             let source = command.exec();
-            Error::io("start", std::path::Path::new(command.get_program()))(source)
+            Error::io("start", Path::new(command.get_program()))(source)
         }
         Err(error) => error,
     }
@@ -183,7 +189,14 @@ fn code_of(status: std::process::ExitStatus) -> u8 {
 
 /// Waits beside until the server takes connections, and says so: on a terminal, and
 /// to a service manager that has asked for it.
-fn announce(server: &Server, pid_file: PidFile, httpd: u32, ready: Arc<AtomicBool>) {
+fn announce(
+    server: &Server,
+    pid_file: PidFile,
+    httpd: u32,
+    ready: Arc<AtomicBool>,
+    log: Option<(PathBuf, u64)>,
+) {
+    let log = log.filter(|_| !server.logs_to_terminal());
     let host = match server.options.listening.host.as_deref() {
         None | Some("0.0.0.0") => "127.0.0.1".to_owned(),
         Some("::") => "::1".to_owned(),
@@ -198,10 +211,13 @@ fn announce(server: &Server, pid_file: PidFile, httpd: u32, ready: Arc<AtomicBoo
             std::thread::sleep(Duration::from_millis(20));
         }
         ready.store(true, Ordering::Release);
+        let _no_manager = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         if std::io::stderr().is_terminal() {
             crate::say(&format!("ready: {url}"));
+            if let Some((log, before)) = log {
+                show_failed_load(&log, before);
+            }
         }
-        let _no_manager = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     });
 }
 
@@ -218,8 +234,23 @@ fn answers(host: &str, port: u16) -> bool {
     ask().is_ok_and(|count| count == 0)
 }
 
+/// Shows why the application has not loaded, if the log says so soon: otherwise whoever
+/// sits at the terminal learns nothing but that pages fail.
+fn show_failed_load(log: &Path, before: u64) {
+    for _look in 0..FIRST_LOOKS {
+        let text = std::fs::read(log).unwrap_or_default();
+        let since = text.get(usize::try_from(before).unwrap_or(0)..).unwrap_or(&text);
+        if since.windows(NOT_LOADED.len()).any(|part| part == NOT_LOADED) {
+            // The traceback comes behind it, a line at a time.
+            std::thread::sleep(BETWEEN_LOOKS);
+            return show_log(log, before);
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+}
+
 /// The end of what the error log has got since.
-fn show_log(log: &std::path::Path, before: u64) {
+fn show_log(log: &Path, before: u64) {
     let mut text = String::new();
     let read = File::open(log).and_then(|mut file| {
         let end = file.metadata()?.len();

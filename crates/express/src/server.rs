@@ -2,6 +2,7 @@
 //! is written, said or started takes its facts from here, and only from here.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::caller::{Caller, group_of, user_of};
@@ -60,7 +61,7 @@ pub(crate) struct Server {
     pub services: Vec<Service>,
     /// Folders that are searched for modules first.
     pub python_path: String,
-    /// Working directory, if one is named.
+    /// Working directory, unless only the caller may enter the one that is meant.
     pub working_directory: Option<String>,
     /// End of the names of what only one of several applications has: its handler and
     /// its script.
@@ -240,12 +241,7 @@ impl Server {
                 .map(|folder| caller.absolute(folder))
                 .collect::<Vec<_>>()
                 .join(":"),
-            working_directory: options
-                .python
-                .working_directory
-                .as_deref()
-                .map(|folder| existing("--working-directory", &caller.absolute(folder)))
-                .transpose()?,
+            working_directory: working_directory(&options, caller, &account)?,
             mount_point: mount_point(&options.python.mount_point),
             port: listening.port,
             mpm: mpms.first().copied(),
@@ -493,6 +489,29 @@ fn existing(option: &str, path: &str) -> Result<String> {
     Err(Error::usage(format!("option {option}: there is no `{path}`")))
 }
 
+/// The folder that is named, else the caller's: modules beside the caller are found. One
+/// that the account may not enter would keep its processes from starting.
+fn working_directory(
+    options: &Options,
+    caller: &Caller,
+    account: &Account,
+) -> Result<Option<String>> {
+    if let Some(folder) = &options.python.working_directory {
+        return existing("--working-directory", &caller.absolute(folder)).map(Some);
+    }
+    let may_enter = |folder: &Path| match account.switch_to {
+        None => true,
+        Some((uid, gid)) => folder.metadata().is_ok_and(|meta| {
+            let of_others = meta.mode() & 0o001 != 0;
+            let of_group = meta.gid() == gid && meta.mode() & 0o010 != 0;
+            let of_user = meta.uid() == uid && meta.mode() & 0o100 != 0;
+            of_others || of_group || of_user
+        }),
+    };
+    let is_open = caller.folder.ancestors().all(may_enter);
+    Ok(is_open.then(|| caller.folder.to_string_lossy().into_owned()))
+}
+
 /// `<tmp>/mod_wsgi-HOST:PORT:UID`.
 fn default_root(caller: &Caller, host: &str, port: u32) -> PathBuf {
     let temporary = caller.variable("TMPDIR").map_or("/tmp", |folder| folder.trim_end_matches('/'));
@@ -507,12 +526,19 @@ fn entry(options: &Options, caller: &Caller) -> Result<Entry> {
     let what = match (kind.as_str(), word) {
         (_, None) if kind == "static" => None,
         (_, None) => return Ok(Entry { kind: "script".to_owned(), what: None }),
-        ("module", Some(name)) => Some(name.to_owned()),
+        ("module", Some(name)) => match name.split_once(':') {
+            None => Some(name.to_owned()),
+            Some((module, object)) => {
+                return Err(Error::usage(format!("there is no module `{name}`"))
+                    .hint(format!("say it as {module} --callable-object {object}")));
+            }
+        },
         (_, Some(path)) => {
             let path = caller.absolute(path);
             if !Path::new(&path).exists() {
+                let word = word.unwrap_or_default();
                 return Err(Error::usage(format!("there is no application `{path}`"))
-                    .hint("--application-type module takes the name of a module"));
+                    .hint(format!("a module is served by: --application-type module {word}")));
             }
             if kind == "static" && !Path::new(&path).is_dir() {
                 return Err(Error::usage(format!(

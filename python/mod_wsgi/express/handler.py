@@ -173,5 +173,7 @@ def extend_path(settings: Mapping[str, Any]) -> None:
             added = [path for path in sys.path if path not in known]
             sys.path[:] = added + [path for path in sys.path if path in known]
     folder = settings.get("working_directory")
-    if settings.get("debug_mode") and folder and folder not in sys.path[:1]:
+    # A daemon process has it from its group already; in debug mode it must be the first.
+    there = sys.path[:1] if settings.get("debug_mode") else sys.path
+    if folder and folder not in there:
         sys.path.insert(0, folder)

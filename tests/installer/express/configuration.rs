@@ -348,7 +348,7 @@ const ELSEWHERE: [&str; 51] = [
     "--with-newrelic-platform",
     "--newrelic-config-file",
     "--newrelic-environment",
-    // The control script, and how httpd is started.
+    // The control script, and how httpd is started: `root`, `tools`.
     "--envvars-script",
     "--startup-log",
     "--startup-log-name",
@@ -373,10 +373,10 @@ const ELSEWHERE: [&str; 51] = [
     "--auth-group",
     "--group",
     "--telemetry-interval",
-    // Without effect.
+    // `legacy`: without effect.
     "--isatty",
     "--enable-docs",
-    // Need what no machine of ours has.
+    // `legacy`.
     "--with-php5",
     "--enable-telemetry",
     "--telemetry-ui-port",

@@ -145,6 +145,35 @@ fn modules_are_served_by_name() {
     assert_eq!(express.titled("(wsgi:my site)").len(), 2);
 }
 
+/// As the README has it: from the folder of a project, nothing else said.
+#[test]
+fn modules_of_the_current_folder_are_found() {
+    for words in [&[][..], &["--processes", "2"], &["--embedded-mode"]] {
+        let folder = Folder::ordinary();
+        folder.write("project/wsgi.py", super::APPLICATION);
+        let module = ["--application-type", "module", "project.wsgi"];
+        let express = Express::of(folder, &[&module, words].concat());
+        assert!(express.ask("/x").starts_with(" /x "), "{words:?}");
+        let folder = express.folder.path("").canonicalize().unwrap();
+        let folder = folder.to_str().unwrap().trim_end_matches('/');
+        assert_eq!(express.eval("os.getcwd()"), folder, "{words:?}");
+    }
+}
+
+/// A folder that the account may not enter is none to run in.
+#[test]
+fn a_closed_folder_keeps_no_server_from_starting() {
+    if getuid().is_root() {
+        let folder = Folder::new();
+        std::fs::set_permissions(folder.path(""), Permissions::from_mode(0o700)).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().join("root");
+        folder.set_up(&["--server-root", root.to_str().unwrap()]).expect(0);
+        let conf = std::fs::read_to_string(root.join("httpd.conf")).unwrap();
+        assert!(!conf.contains(" home="), "{conf}");
+    }
+}
+
 #[test]
 fn a_welcome_page_is_there_when_nothing_is_named() {
     let express = Express::of(Folder::new(), &[]);

@@ -42,6 +42,8 @@ fn what_does_not_fit_is_said_as_people_know_it() {
         (&["--slow-requests", "1"], "--slow-requests can only be used with --telemetry-service"),
         (&["--switch-interval", "0"], "option --switch-interval: invalid value: '0'"),
         (&["missing.wsgi"], "there is no application"),
+        (&["project.wsgi"], "a module is served by: --application-type module project.wsgi"),
+        (&["--application-type", "module", "app:create"], "say it as app --callable-object create"),
         (&["--application-type", "static", "app.wsgi"], "is not a folder"),
         (&["--working-directory", "missing"], "option --working-directory: there is no"),
         (&["--include-file", "missing"], "option --include-file: there is no"),

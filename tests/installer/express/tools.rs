@@ -129,6 +129,20 @@ impl Drop for Terminal {
     }
 }
 
+/// Otherwise the only sign of it is that pages fail.
+#[test]
+fn an_application_that_does_not_load_is_told_of_on_the_terminal() {
+    let folder = Folder::ordinary();
+    folder.write("app.wsgi", "import no_such_module\n");
+    let port = free_port().to_string();
+    let mut terminal = Terminal::open(&folder, &["app.wsgi", "--port", &port]);
+    terminal.until("ready: http://localhost:");
+    terminal.until("No module named 'no_such_module'");
+    terminal.until(&format!("log: {}", folder.path("root/error_log").display()));
+    terminal.types("\u{3}");
+    assert!(terminal.child.wait().unwrap().success(), "{}", terminal.shown);
+}
+
 #[test]
 fn the_debugger_has_the_terminal() {
     let folder = Folder::ordinary();

@@ -27,7 +27,7 @@ pub struct Python {
     /// URL path at which the application is mounted.
     #[arg(long, value_name = "URL-PATH", default_value = "/")]
     pub mount_point: String,
-    /// Folder that processes run in; first on `sys.path`.
+    /// Folder that processes run in; first on `sys.path`. Unset, the current folder.
     #[arg(long, value_name = "DIRECTORY-PATH")]
     pub working_directory: Option<String>,
     /// Folder to search for modules before any other. May be repeated.
