@@ -49,11 +49,11 @@ impl Built {
 }
 
 /// Trees of both engines.
-fn both() -> (PathBuf, PathBuf) {
+pub(crate) fn both() -> (PathBuf, PathBuf) {
     (Built::direct().tree(), Built::upstream().tree())
 }
 
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache-of-a-bare-machine")
 }
 

@@ -28,4 +28,5 @@ mod real;
 mod sandbox;
 mod serving;
 mod store;
+mod suites;
 mod upstream;

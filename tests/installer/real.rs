@@ -71,8 +71,13 @@ fn forget_module(cache: &Path) {
 
 /// Brings a program, by the package of its name, to a machine that lacks it.
 pub(crate) fn apt_install(name: &str) {
+    apt_install_package(name, name);
+}
+
+/// Brings a program to a machine that lacks it, by a package of another name.
+pub(crate) fn apt_install_package(name: &str, program: &str) {
     let folders = std::env::var_os("PATH").unwrap();
-    if std::env::split_paths(&folders).any(|folder| folder.join(name).exists()) {
+    if std::env::split_paths(&folders).any(|folder| folder.join(program).exists()) {
         return;
     }
     for words in [&["update"][..], &["install", "-y", "--no-install-recommends", name]] {
@@ -80,7 +85,7 @@ pub(crate) fn apt_install(name: &str) {
         apt.args(["-qq", "-o", "DPkg::Lock::Timeout=300"]).args(words);
         apt.env("DEBIAN_FRONTEND", "noninteractive");
         let done = apt.output().is_ok_and(|output| output.status.success());
-        assert!(done, "there is no {name}: install the package of that name");
+        assert!(done, "there is no {program}: install the package {name}");
     }
 }
 
