@@ -69,11 +69,16 @@ impl Component<'_> {
         let library = self.place.join("lib").join(&rules.library);
         make_parent(&library)?;
         let _token = acquire(self.machine.jobs)?;
+        self.archive(&library, folder, &objects)
+    }
+
+    /// Makes a static library.
+    pub(super) fn archive(&self, library: &Path, folder: &Path, objects: &[PathBuf]) -> Result<()> {
         self.program("ar", folder)
             .arg("rcsD")
-            .arg(&library)
+            .arg(library)
             .args(objects)
-            .run_logged(Kind::Compile, &self.log("compile"))
+            .run_logged(Kind::Compile, &self.log("archive"))
     }
 
     /// The work of compiling one file.

@@ -17,31 +17,36 @@ use crate::error::{Error, Kind, Result};
 use crate::folder::{make_parent, set_mode};
 use crate::plan::{Step, hash_of};
 use crate::process::Program;
-use crate::recipe::{Build, Check, Install, Placement, ProgramCheck};
+use crate::recipe::{Build, Check, Configure, Install, Placement, ProgramCheck};
 use crate::stage::build::{Job, expect_output};
 use crate::stage::fetch::Fetched;
 use crate::stage::patch::{Patched, patch};
 use crate::stage::unpack::unpack;
 use crate::stage::verify::verify;
 
+/// What makes a component's files in its source folder.
+pub(super) type Maker = fn(&Component<'_>, &Configure, &Path) -> Result<()>;
+
 /// Builds one component and returns the names of its patches. `headers_ready`
-/// is called as soon as the headers of a private one may be read.
+/// is called as soon as the headers of a private one may be read; `maker` is for
+/// one that has a configure script.
 pub(super) fn build_component(
     job: &Job<'_>,
     step: &Step<'_>,
     machine: &Machine<'_>,
+    maker: Maker,
     headers_ready: &dyn Fn(),
 ) -> Result<Vec<String>> {
     let component = Component::new(job, step, machine)?;
     if step.recipe.placement == Placement::Tree {
-        return component.build(headers_ready);
+        return component.build(maker, headers_ready);
     }
     let key = component.artefact_key()?;
     if job.cache.restore(&key, &component.title, &component.place, job.report)? {
         job.report.step("Reused", &component.title);
         return Ok(component.patch_names());
     }
-    let patches = component.build(headers_ready)?;
+    let patches = component.build(maker, headers_ready)?;
     job.cache.keep(&key, &component.title, &component.place, job.report)?;
     Ok(patches)
 }
@@ -72,12 +77,13 @@ impl<'j> Component<'j> {
         Ok(Self { job, step, fetched, machine, title, place })
     }
 
-    fn build(&self, headers_ready: &dyn Fn()) -> Result<Vec<String>> {
+    fn build(&self, maker: Maker, headers_ready: &dyn Fn()) -> Result<Vec<String>> {
         let begin = Instant::now();
         let source = self.start()?;
         match &self.step.recipe.build {
             Build::Configure(rules) => {
-                let values = self.configure_and_make(rules, &source.folder)?;
+                maker(self, rules, &source.folder)?;
+                let values = self.values(rules, &source.folder)?;
                 let _token = acquire(self.machine.jobs)?;
                 self.install_all(&source.folder, &values)?;
             }
@@ -175,6 +181,7 @@ impl<'j> Component<'j> {
             ("version".to_owned(), version.to_owned()),
             ("version-hex".to_owned(), hex_version(version)),
             ("cc".to_owned(), self.job.plan.toolchain.cc.display().to_string()),
+            ("profile".to_owned(), self.job.plan.profile.flag().to_owned()),
             (
                 "cflags".to_owned(),
                 format!("{} {}", self.job.plan.profile.flag(), self.prefix_map()),

@@ -10,12 +10,8 @@ use crate::error::{Error, Kind, Result};
 use crate::recipe::Configure;
 
 impl Component<'_> {
-    /// Runs both and reads the values that templates need.
-    pub(super) fn configure_and_make(
-        &self,
-        rules: &Configure,
-        folder: &Path,
-    ) -> Result<BTreeMap<String, String>> {
+    /// Runs the recipe's configure script.
+    pub(super) fn configure(&self, rules: &Configure, folder: &Path) -> Result<()> {
         let names = self.names();
         for (path, text) in &rules.files {
             write(&folder.join(path), text)?;
@@ -31,39 +27,30 @@ impl Component<'_> {
             .chain(&self.step.arguments)
             .map(|argument| fill(argument, &names))
             .collect();
-        {
-            let _token = acquire(self.machine.jobs)?;
-            let script = folder.join(&rules.program);
-            let interpreter = rules.interpreter.as_deref().unwrap_or("/bin/sh");
-            self.program(interpreter, folder)
-                .envs(variables.iter().cloned())
-                .arg(script)
-                .args(&arguments)
-                .run_logged(Kind::Configure, &self.log("configure"))
-                .map_err(explain_missing)?;
-            for edit in &rules.edits {
-                let path = folder.join(&edit.file);
-                if let Ok(text) = std::fs::read_to_string(&path) {
-                    write(&path, &text.replace(&edit.find, &edit.replace))?;
-                }
+        let _token = acquire(self.machine.jobs)?;
+        let script = folder.join(&rules.program);
+        let interpreter = rules.interpreter.as_deref().unwrap_or("/bin/sh");
+        self.program(interpreter, folder)
+            .envs(variables.iter().cloned())
+            .arg(script)
+            .args(&arguments)
+            .run_logged(Kind::Configure, &self.log("configure"))
+            .map_err(explain_missing)?;
+        for edit in &rules.edits {
+            let path = folder.join(&edit.file);
+            if let Ok(text) = std::fs::read_to_string(&path) {
+                write(&path, &text.replace(&edit.find, &edit.replace))?;
             }
         }
-        {
-            // make works with the token that it was started under, and takes
-            // more from the jobserver as it needs them.
-            let _token = acquire(self.machine.jobs)?;
-            self.program("make", folder)
-                .args(rules.make.iter().map(|word| fill(word, &names)))
-                .jobs(self.machine.jobs)
-                .run_logged(Kind::Compile, &self.log("make"))?;
-            for command in &rules.after {
-                let mut words = command.iter().map(|word| fill(word, &names));
-                let name = words.next().unwrap_or_default();
-                self.program(&name, folder)
-                    .args(words)
-                    .run_logged(Kind::Compile, &self.log("make"))?;
-            }
-        }
+        Ok(())
+    }
+
+    /// Reads the values that templates need.
+    pub(super) fn values(
+        &self,
+        rules: &Configure,
+        folder: &Path,
+    ) -> Result<BTreeMap<String, String>> {
         let mut values = BTreeMap::new();
         for (name, value) in &rules.values {
             let path = folder.join(&value.file);
@@ -79,6 +66,33 @@ impl Component<'_> {
         }
         Ok(values)
     }
+}
+
+/// Runs the configure script of a recipe, and make.
+pub(super) fn configure_and_make(
+    component: &Component<'_>,
+    rules: &Configure,
+    folder: &Path,
+) -> Result<()> {
+    component.configure(rules, folder)?;
+    let names = component.names();
+    // make works with the token that it was started under, and takes
+    // more from the jobserver as it needs them.
+    let _token = acquire(component.machine.jobs)?;
+    component
+        .program("make", folder)
+        .args(rules.make.iter().map(|word| fill(word, &names)))
+        .jobs(component.machine.jobs)
+        .run_logged(Kind::Compile, &component.log("make"))?;
+    for command in &rules.after {
+        let mut words = command.iter().map(|word| fill(word, &names));
+        let name = words.next().unwrap_or_default();
+        component
+            .program(&name, folder)
+            .args(words)
+            .run_logged(Kind::Compile, &component.log("make"))?;
+    }
+    Ok(())
 }
 
 /// Adds the package to install to the most common failures.

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 
 use super::Machine;
 use super::component::{build_component, clean_texts};
+use super::configure::configure_and_make;
 use crate::error::Result;
 use crate::process::check_interrupted;
 use crate::stage::build::{Engine, Job, Staged};
@@ -49,7 +50,8 @@ fn build_all(job: &Job<'_>, machine: &Machine<'_>) -> Result<BTreeMap<String, Ve
                     running += 1;
                     let sender = sender.clone();
                     scope.spawn(move || {
-                        let result = build_component(job, step, machine, &|| ());
+                        let result =
+                            build_component(job, step, machine, configure_and_make, &|| ());
                         // The receiver outlives every sender.
                         let _received = sender.send((step, result));
                     });

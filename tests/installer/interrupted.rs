@@ -35,7 +35,7 @@ fn sandbox_that_stops_in(phase: &str) -> Sandbox {
 }
 
 /// Waits for the note and returns the process that wrote it.
-fn wait_for(note: &Path) -> Pid {
+pub(crate) fn wait_for(note: &Path) -> Pid {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let text = std::fs::read_to_string(note).unwrap_or_default();
@@ -47,7 +47,7 @@ fn wait_for(note: &Path) -> Pid {
     }
 }
 
-fn pid_of(run: &Child) -> Pid {
+pub(crate) fn pid_of(run: &Child) -> Pid {
     Pid::from_child(run)
 }
 

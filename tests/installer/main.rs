@@ -12,6 +12,7 @@
 mod archive;
 mod browser;
 mod commands;
+mod compiling;
 mod docs;
 mod engines;
 mod exits;

@@ -251,7 +251,7 @@ impl Release {
         self
     }
 
-    fn toml(&self) -> String {
+    pub(crate) fn toml(&self) -> String {
         format!(
             "[[release]]\nversion = {:?}\n[[release.file]]\nname = {:?}\nurls = {:?}\nsha256 = {:?}\nsize = {}\nfolder = {:?}\n",
             self.version, self.file, self.urls, self.sha256, self.size, self.folder

@@ -10,7 +10,7 @@ use prefix::PLACEHOLDER;
 
 use super::board::Board;
 use super::link::{Version, shared_library};
-use super::{ask, headers, read, vars};
+use super::{ask, headers, prober, read, vars};
 use crate::engine::compile::Unit;
 use crate::engine::component::{Component, write};
 use crate::engine::pool::acquire;
@@ -35,7 +35,7 @@ pub(super) fn build(component: &Component<'_>, board: &Board) -> Result<Vec<Stri
     flags.extend(includes.iter().map(|below| include(&folder.join(below))));
     let objects = compile_listed(component, folder, &flags)?;
     let version = Version::read(&read(folder, "include/apr_version.h")?, "APR")?;
-    let libraries = libraries(component)?;
+    let libraries = libraries(component, board)?;
     let linked = libraries.iter().map(OsString::from).collect();
     shared_library(component, folder, &objects, ("libapr-1", &version), linked)?;
     let _token = acquire(component.machine.jobs)?;
@@ -116,20 +116,16 @@ pub(super) fn write_char_table(
 }
 
 /// Libraries of the machine that APR and what uses it are linked with.
-pub(super) fn libraries(component: &Component<'_>) -> Result<Vec<String>> {
-    let job = component.job;
-    let prober = super::probe::Prober {
-        cc: &job.plan.toolchain.cc,
-        env: job.env,
-        folder: &job.work.join("probe").join(&component.step.recipe.name),
-    };
-    let mut flags = Vec::new();
-    for name in ["crypt", "pthread"] {
-        if prober.links(name)? {
-            flags.push(format!("-l{name}"));
+pub(super) fn libraries(component: &Component<'_>, board: &Board) -> Result<Vec<String>> {
+    board.of_machine(|| {
+        let mut flags = Vec::new();
+        for name in ["crypt", "pthread"] {
+            if prober(component).links(name)? {
+                flags.push(format!("-l{name}"));
+            }
         }
-    }
-    Ok(flags)
+        Ok(flags)
+    })
 }
 
 /// What `apr-1-config` answers.

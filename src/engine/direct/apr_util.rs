@@ -39,7 +39,7 @@ pub(super) fn build(component: &Component<'_>, board: &Board) -> Result<Vec<Stri
         job.dep("expat").join("lib/libexpat.a").into_os_string(),
         job.stage().join("lib/libapr-1.so").into_os_string(),
     ];
-    linked.extend(libraries(component)?.into_iter().map(Into::into));
+    linked.extend(libraries(component, board)?.into_iter().map(Into::into));
     shared_library(component, folder, &objects, ("libaprutil-1", &version), linked)?;
     let _token = acquire(component.machine.jobs)?;
     let values = BTreeMap::from([("db-version".to_owned(), "0".to_owned())]);

@@ -12,6 +12,7 @@ use crate::error::Result;
 pub(super) struct Board {
     state: Mutex<State>,
     news: Condvar,
+    of_machine: Mutex<Option<Vec<String>>>,
 }
 
 #[derive(Default)]
@@ -22,6 +23,19 @@ struct State {
 }
 
 impl Board {
+    /// Libraries of the machine that APR and what uses it are linked with; the
+    /// first who asks finds them.
+    pub(super) fn of_machine(
+        &self,
+        find: impl FnOnce() -> Result<Vec<String>>,
+    ) -> Result<Vec<String>> {
+        let mut known = unpoisoned(self.of_machine.lock());
+        match &*known {
+            Some(flags) => Ok(flags.clone()),
+            None => Ok(known.insert(find()?).clone()),
+        }
+    }
+
     /// The headers of a component lie in that folder.
     pub(super) fn tell_headers(&self, name: &str, folder: PathBuf) {
         unpoisoned(self.state.lock()).headers.entry(name.to_owned()).or_insert(folder);

@@ -12,14 +12,14 @@ use super::board::Board;
 use super::link::Link;
 use super::modules::{Module, Modules};
 use super::probe::{Answer, Answers, Fixed};
-use super::{ask, headers, read, vars};
+use super::{ask, headers, offers, read, vars};
 use crate::engine::compile::Unit;
 use crate::engine::component::{Component, write};
 use crate::engine::pool::{Work, acquire};
 use crate::engine::text::fill_template;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Tls;
-use crate::recipe::{Build, Version};
+use crate::recipe::Build;
 use crate::stage::link as linkage;
 
 pub(super) fn build(component: &Component<'_>, board: &Board) -> Result<Vec<String>> {
@@ -29,8 +29,9 @@ pub(super) fn build(component: &Component<'_>, board: &Board) -> Result<Vec<Stri
         let _token = acquire(component.machine.jobs)?;
         Httpd::new(component, &source.folder)?
     };
-    httpd.write_headers(board)?;
-    let mut flags = httpd.flags(board)?;
+    let nghttp2 = httpd.nghttp2(board)?;
+    httpd.write_headers(nghttp2.as_deref())?;
+    let mut flags = httpd.flags(board, nghttp2.as_deref())?;
     let core = httpd.core()?;
     let (late, early): (Vec<&Module>, Vec<&Module>) =
         httpd.modules.all.iter().partition(|module| httpd.needs_tls(&module.name));
@@ -63,9 +64,10 @@ pub(super) fn build(component: &Component<'_>, board: &Board) -> Result<Vec<Stri
     for need in &component.step.needs {
         board.library(need)?;
     }
-    httpd.link(&core, &programs)?;
+    let machine = libraries(component, board)?;
+    httpd.link(&core, &programs, &machine)?;
     let _token = acquire(component.machine.jobs)?;
-    httpd.write_build_files()?;
+    httpd.write_build_files(&machine)?;
     component.install_all(httpd.folder, &BTreeMap::new())?;
     component.tell_built(begin);
     Ok(source.patches)
@@ -113,14 +115,15 @@ impl<'h> Httpd<'h> {
         self.needs.get("ssl")?.first().filter(|_| is_private).map(String::as_str)
     }
 
-    fn write_headers(&self, board: &Board) -> Result<()> {
+    fn write_headers(&self, nghttp2: Option<&str>) -> Result<()> {
         let config = read(self.folder, "include/ap_config_auto.h.in")?;
-        let (questions, mut answers) = ask(self.component, &headers::asked(&config))?;
+        let asked = headers::asked(&config);
+        let (questions, mut answers) = ask(self.component, &asked)?;
         if let Some(Fixed::Value(root)) = questions.fixed.get("HTTPD_ROOT") {
             let value = Some(root.replace("{prefix}", PLACEHOLDER));
             answers.insert("HTTPD_ROOT".to_owned(), Answer { value, how: "fixed".to_owned() });
         }
-        self.answer_of_libraries(board, &mut answers)?;
+        answers.extend(offers::answers(self.component, self.openssl(), nghttp2, &asked)?);
         let text = headers::config(&config, &answers);
         write(&self.folder.join("include/ap_config_auto.h"), &text)?;
         let template = read(self.folder, "include/ap_config_layout.h.in")?;
@@ -135,49 +138,14 @@ impl<'h> Httpd<'h> {
         )
     }
 
-    /// What the libraries that are built beside httpd offer.
-    fn answer_of_libraries(&self, board: &Board, answers: &mut Answers) -> Result<()> {
-        let mut yes = |name: &str, how: &str| {
-            let value = Some("1".to_owned());
-            answers.insert(name.to_owned(), Answer { value, how: how.to_owned() });
-        };
-        let tls = self.component.job.plan.tls;
-        if tls != Tls::None {
-            for name in ["HAVE_OPENSSL", "HAVE_OPENSSL_INIT_SSL", "HAVE_SSL_CTX_NEW"] {
-                yes(name, "feature tls");
-            }
-        }
-        if let Some(openssl) = self.openssl()
-            && let Some(step) =
-                self.component.job.plan.steps.iter().find(|step| step.recipe.name == openssl)
-            && major(&self.component.job.fetched(step.recipe)?.release.version) < 4
-        {
-            yes("HAVE_OPENSSL_ENGINE_H", "release of OpenSSL");
-        }
-        if self.needs.contains_key("http2") {
-            yes("HAVE_NGHTTP2", "feature http2");
-            yes("HAVE_NGHTTP2_NGHTTP2_H", "feature http2");
-            let text = self.nghttp2(board)?;
-            for name in headers::asked(&read(self.folder, "include/ap_config_auto.h.in")?) {
-                let function = name.trim_start_matches("HAVE_").to_lowercase();
-                if function.starts_with("nghttp2_") && text.contains(&format!("{function}(")) {
-                    yes(&name, "nghttp2.h");
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The header of the library that HTTP/2 is built from.
-    fn nghttp2(&self, board: &Board) -> Result<String> {
-        match self.needs.get("http2").and_then(|needs| needs.first()) {
-            Some(need) => read(&board.headers(need)?, "nghttp2/nghttp2.h"),
-            None => Ok(String::new()),
-        }
+    fn nghttp2(&self, board: &Board) -> Result<Option<String>> {
+        let need = self.needs.get("http2").and_then(|needs| needs.first());
+        need.map(|need| read(&board.headers(need)?, "nghttp2/nghttp2.h")).transpose()
     }
 
     /// Flags for every file; waits for the headers of all but OpenSSL.
-    fn flags(&self, board: &Board) -> Result<Vec<OsString>> {
+    fn flags(&self, board: &Board, nghttp2: Option<&str>) -> Result<Vec<OsString>> {
         let mut flags: Vec<OsString> = ["-w"].iter().chain(&CPPFLAGS).map(Into::into).collect();
         for below in ["os/unix", "include", "server"] {
             flags.push(include(&self.folder.join(below)));
@@ -190,9 +158,8 @@ impl<'h> Httpd<'h> {
                 flags.push(include(&board.headers(need)?));
             }
         }
-        let text = self.nghttp2(board)?;
         for (_, function, flag) in &self.modules.flags {
-            if text.contains(&format!("{function}(")) {
+            if nghttp2.is_some_and(|text| text.contains(&format!("{function}("))) {
                 flags.push(flag.into());
             }
         }
@@ -270,8 +237,12 @@ impl<'h> Httpd<'h> {
 
     // ---- links ----
 
-    fn link(&self, core: &Sources, programs: &[(String, Sources)]) -> Result<()> {
-        let machine = libraries(self.component)?;
+    fn link(
+        &self,
+        core: &Sources,
+        programs: &[(String, Sources)],
+        machine: &[String],
+    ) -> Result<()> {
         let mut works = Vec::new();
         for module in self.shared() {
             works.push(self.link_module(module)?);
@@ -351,7 +322,7 @@ impl<'h> Httpd<'h> {
 
     // ---- what module builds of others read ----
 
-    fn write_build_files(&self) -> Result<()> {
+    fn write_build_files(&self, machine: &[String]) -> Result<()> {
         let values = BTreeMap::from([
             ("ap_make_include".to_owned(), "include".to_owned()),
             ("ap_make_delimiter".to_owned(), " ".to_owned()),
@@ -360,7 +331,7 @@ impl<'h> Httpd<'h> {
         let text = headers::fill(&rules, &values, &Answers::new())?;
         write(&self.folder.join("build/rules.mk"), &text)?;
         let template = self.component.job.recipes.template("direct/config_vars.mk")?;
-        let text = fill_template(&template, &self.build_variables()?);
+        let text = fill_template(&template, &self.build_variables(machine)?);
         write(&self.folder.join("installed/config_vars.mk"), &text)?;
         // The name that httpd's own makefile has for what it exports.
         let program = linkage::read(&self.folder.join("httpd"))?.unwrap_or_default();
@@ -369,7 +340,7 @@ impl<'h> Httpd<'h> {
         write(&self.folder.join("server/httpd.exp"), &format!("#! .\n{list}"))
     }
 
-    fn build_variables(&self) -> Result<BTreeMap<String, String>> {
+    fn build_variables(&self, machine: &[String]) -> Result<BTreeMap<String, String>> {
         let job = self.component.job;
         let release = |name: &str| -> Result<String> {
             let step = job.plan.steps.iter().find(|step| step.recipe.name == name);
@@ -381,7 +352,7 @@ impl<'h> Httpd<'h> {
             line.strip_prefix("#define MODULE_MAGIC_NUMBER_MAJOR")
                 .map(|rest| rest.trim().to_owned())
         });
-        let crypt = libraries(self.component)?.into_iter().find(|flag| flag == "-lcrypt");
+        let crypt = machine.iter().find(|flag| *flag == "-lcrypt").cloned();
         let enabled = self.shared().filter(|module| module.is_default);
         let enabled: String = enabled.map(|module| format!(",{}", module.name)).collect();
         let values = [
@@ -398,11 +369,6 @@ impl<'h> Httpd<'h> {
         ];
         Ok(values.map(|(name, value)| (name.to_owned(), value)).into())
     }
-}
-
-/// First number of a release. OpenSSL 4 has no engines.
-fn major(version: &Version) -> u32 {
-    version.as_str().split('.').next().and_then(|part| part.parse().ok()).unwrap_or_default()
 }
 
 /// `ap_config_layout.h`: every folder below the prefix.

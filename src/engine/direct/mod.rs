@@ -8,7 +8,10 @@ mod board;
 mod headers;
 mod httpd;
 mod link;
+mod makefile;
 mod modules;
+mod offers;
+mod openssl;
 mod probe;
 mod vars;
 
@@ -22,6 +25,7 @@ pub use probe::{Answer, Answers, last_answers};
 
 use super::Machine;
 use super::component::{Component, build_component, clean_texts};
+use super::configure::configure_and_make;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Step;
 use crate::process::check_interrupted;
@@ -98,7 +102,12 @@ fn build_step(
     let name = step.recipe.name.as_str();
     if step.recipe.placement == Placement::Private {
         let include = job.dep(name).join("include");
-        let patches = build_component(job, step, machine, &|| {
+        let maker = match name {
+            _ if !step.recipe.direct => configure_and_make,
+            "openssl" => openssl::build,
+            _ => return Err(promises_too_much(name)),
+        };
+        let patches = build_component(job, step, machine, maker, &|| {
             board.tell_headers(name, include.clone());
         })?;
         board.tell_headers(name, include.clone());
@@ -111,31 +120,36 @@ fn build_step(
             for need in &step.needs {
                 board.library(need)?;
             }
-            build_component(job, step, machine, &|| ())?
+            build_component(job, step, machine, configure_and_make, &|| ())?
         }
         "apr" => apr::build(&component, board)?,
         "apr-util" => apr_util::build(&component, board)?,
         "httpd" => httpd::build(&component, board)?,
-        _ => {
-            return Err(Error::new(Kind::Recipe, format!("`direct` of {name} promises too much"))
-                .detail("the direct engine builds by itself: apr, apr-util, httpd")
-                .hint("leave the key away: configure and make build it then"));
-        }
+        _ => return Err(promises_too_much(name)),
     };
     board.tell_library(name);
     Ok(patches)
+}
+
+/// A recipe says `direct`, and there is no builder for it.
+fn promises_too_much(name: &str) -> Error {
+    Error::new(Kind::Recipe, format!("`direct` of {name} promises too much"))
+        .detail("the direct engine builds by itself: apr, apr-util, httpd, openssl")
+        .hint("leave the key away: configure and make build it then")
 }
 
 /// Answers to what the templates of a component ask, of this build's compiler.
 fn ask(component: &Component<'_>, names: &BTreeSet<String>) -> Result<(probe::Questions, Answers)> {
     let (job, name) = (component.job, &component.step.recipe.name);
     let text = job.recipes.template(&format!("direct/{name}.toml"))?;
-    let prober = probe::Prober {
-        cc: &job.plan.toolchain.cc,
-        env: job.env,
-        folder: &job.work.join("probe").join(name),
-    };
-    prober.ask(name, &text, names, &job.plan.toolchain, job.cache)
+    prober(component).ask(name, &text, names, &job.plan.toolchain, job.cache)
+}
+
+/// This build's compiler, to be asked for a component.
+fn prober<'c>(component: &'c Component<'_>) -> probe::Prober<'c> {
+    let job = component.job;
+    let folder = job.work.join("probe").join(&component.step.recipe.name);
+    probe::Prober { cc: &job.plan.toolchain.cc, env: job.env, folder }
 }
 
 /// What a release lacks that the engine reads.

@@ -75,7 +75,7 @@ pub(super) struct Prober<'p> {
     pub(super) cc: &'p Path,
     pub(super) env: &'p Env,
     /// A folder for the small programs.
-    pub(super) folder: &'p Path,
+    pub(super) folder: PathBuf,
 }
 
 impl Prober<'_> {
@@ -155,7 +155,7 @@ impl Prober<'_> {
             .iter()
             .filter_map(|name| Some((name.strip_prefix("HAVE_")?.to_lowercase(), *name)))
             .collect();
-        let missing = self.missing(functions.keys().map(String::as_str).collect())?;
+        let missing = self.missing(functions.keys().map(String::as_str).collect(), &LIBRARIES)?;
         for (function, name) in &functions {
             let value = (!missing.contains(function)).then(|| "1".to_owned());
             let how = format!("linking {function}");
@@ -197,11 +197,15 @@ impl Prober<'_> {
         Ok(found.lines().map(|line| line.trim().trim_matches('"').to_owned()).collect())
     }
 
-    /// Functions that no library has.
-    fn missing(&self, mut functions: BTreeSet<&str>) -> Result<BTreeSet<String>> {
+    /// Functions that none of the libraries has.
+    pub(super) fn missing(
+        &self,
+        mut functions: BTreeSet<&str>,
+        libraries: &[&str],
+    ) -> Result<BTreeSet<String>> {
         let mut missing = BTreeSet::new();
-        let libraries: Vec<String> = ["crypt", "pthread", "m", "dl"]
-            .into_iter()
+        let libraries: Vec<String> = libraries
+            .iter()
             .filter_map(|name| match self.links(name) {
                 Ok(true) => Some(Ok(format!("-l{name}"))),
                 Ok(false) => None,
@@ -275,7 +279,7 @@ impl Prober<'_> {
 
     fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.folder.join(name);
-        std::fs::create_dir_all(self.folder)
+        std::fs::create_dir_all(&self.folder)
             .and_then(|()| std::fs::write(&path, text))
             .map_err(Error::io(Kind::Configure, "write", &path))?;
         Ok(path)
@@ -348,6 +352,9 @@ const PRELUDE: &str = "alloca crypt dirent errno fcntl grp langinfo limits netdb
     netinet/tcp poll pthread pwd sched semaphore signal stddef stdint stdio stdlib string \
     sys/epoll sys/file sys/ipc sys/mman sys/sem sys/shm sys/socket sys/stat sys/syscall sys/time \
     sys/types sys/uio sys/un time unistd";
+
+/// Where functions of the C library may lie.
+const LIBRARIES: [&str; 4] = ["crypt", "pthread", "m", "dl"];
 
 /// What every configure script of autoconf answers in the same way.
 const COMMON: &[(&str, &str)] = &[
