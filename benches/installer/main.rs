@@ -13,6 +13,8 @@
     reason = "a benchmark that cannot go on stops"
 )]
 
+mod compiles;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -20,14 +22,21 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use compiles::Compiles;
 use flate2::read::GzDecoder;
 use mod_wsgi_httpd::lock::{self, Lock};
 use mod_wsgi_httpd::python::Python;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 /// What can be measured, by the name that picks it.
-const ROWS: [(&str, Measure); 4] =
-    [("pip", pip), ("same", same), ("everything", everything), ("idle", idle)];
+const ROWS: [(&str, Measure); 6] = [
+    ("pip", pip),
+    ("same", same),
+    ("launcher", launcher),
+    ("openssl", openssl),
+    ("everything", everything),
+    ("idle", idle),
+];
 
 type Measure = fn(&Bench) -> Vec<Row>;
 
@@ -41,11 +50,50 @@ const MOST_MEMORY: f64 = 100.0;
 const TICKS_PER_SECOND: f64 = 100.0;
 /// Variables by which one side would build otherwise than the other.
 const FOREIGN: [&str; 6] = ["CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "MAKEFLAGS", "VIRTUAL_ENV"];
+/// Rows that compile.
+const COLD: [&str; 4] = ["same", "launcher", "openssl", "everything"];
+/// Highest wall time, as a multiple of the compilers' time over the cores.
+const FLOOR: f64 = 1.15;
+/// Modules that a configuration of the launcher can load, whatever its options.
+const OF_LAUNCHER: [&str; 31] = [
+    "access_compat",
+    "unixd",
+    "authn_core",
+    "authz_core",
+    "authz_host",
+    "mime",
+    "rewrite",
+    "alias",
+    "dir",
+    "env",
+    "headers",
+    "filter",
+    "reqtimeout",
+    "http2",
+    "autoindex",
+    "deflate",
+    "auth_basic",
+    "auth_digest",
+    "authz_user",
+    "proxy",
+    "proxy_http",
+    "status",
+    "cgi",
+    "cgid",
+    "log_config",
+    "socache_shmcb",
+    "ssl",
+    "mpm_event",
+    "mpm_worker",
+    "mpm_prefork",
+    "wsgi",
+];
 /// The nearest to the original on a machine with OpenSSL's headers.
 // The original has no module in that package.
 const SAME: [&str; 3] = ["--tls", "system", "--features=-http2,-module"];
 
 fn main() {
+    compiles::launch();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if !arguments.iter().any(|argument| argument == "--bench") {
         println!("run by `cargo bench`, not by `cargo test`");
@@ -54,8 +102,16 @@ fn main() {
     let chosen = chosen(&arguments);
     let bench = Bench::new();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let rows: Vec<Row> = chosen.iter().flat_map(|(_, measure)| measure(&bench)).collect();
+    let (mut rows, mut walls) = (Vec::new(), Vec::new());
+    for (name, measure) in &chosen {
+        let measured = measure(&bench);
+        walls.extend(measured.first().map(|row| (*name, row.cost.wall)));
+        rows.extend(measured);
+    }
     print_table(&rows, &load);
+    for (name, wall) in walls.into_iter().filter(|(name, _)| COLD.contains(name)) {
+        print_floor(name, &bench, wall);
+    }
     for name in ["same", "everything"].into_iter().filter(|name| is_in(name, &chosen)) {
         println!("\nBuilt in `{name}`: {}.", components(&bench.base(name)));
     }
@@ -98,13 +154,26 @@ fn pip(bench: &Bench) -> Vec<Row> {
 /// The packages that the original builds, and expat, which it takes from the
 /// machine.
 fn same(bench: &Bench) -> Vec<Row> {
-    let releases = bench.fill_vendor();
-    let mut options: Vec<String> = SAME.map(str::to_owned).into();
-    for release in releases {
-        options.extend(["--release".to_owned(), release]);
-    }
-    let cost = bench.install_cold("same", &options);
+    let cost = bench.install_cold("same", &bench.same());
     vec![Row { what: "the same four packages".into(), cost, target: Target::OfOriginal(0.167) }]
+}
+
+/// Of those only the modules that the launcher can ask for.
+fn launcher(bench: &Bench) -> Vec<Row> {
+    let mut options = bench.same();
+    let recipes = bench.recipes_for_launcher();
+    options.extend(["--recipes".to_owned(), recipes.to_string_lossy().into_owned()]);
+    let cost = bench.install_cold("launcher", &options);
+    let what = "the same, with the launcher's modules".into();
+    vec![Row { what, cost, target: Target::OfOriginal(0.125) }]
+}
+
+/// All that belongs to httpd: the original has no module in that package.
+fn openssl(bench: &Bench) -> Vec<Row> {
+    bench.fill_vendor();
+    let cost = bench.install_cold("openssl", &["--features=-module".to_owned()]);
+    let what = "all but the module, private OpenSSL".into();
+    vec![Row { what, cost, target: Target::OfOriginal(0.4) }]
 }
 
 /// What `install` builds unless told otherwise.
@@ -188,6 +257,39 @@ impl Bench {
         releases
     }
 
+    /// Options for what the original builds.
+    fn same(&self) -> Vec<String> {
+        let mut options: Vec<String> = SAME.map(str::to_owned).into();
+        for release in self.fill_vendor() {
+            options.extend(["--release".to_owned(), release]);
+        }
+        options
+    }
+
+    /// The recipes, with all modules off that the launcher never loads.
+    fn recipes_for_launcher(&self) -> PathBuf {
+        let folder = self.home.join("recipes-for-launcher");
+        std::fs::create_dir_all(&folder).unwrap();
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut copy = command("cp");
+        copy.arg("-a").args([own.join("recipes/."), own.join("patches")]).arg(&folder);
+        self.run("recipes", &mut copy);
+        let all = modules(&self.base("same").join("current/modules"));
+        assert!(!all.is_empty(), "measure `same` first");
+        let off = all
+            .iter()
+            .filter_map(|name| name.strip_prefix("mod_"))
+            .filter(|name| !OF_LAUNCHER.contains(name));
+        let lines: String =
+            off.map(|name| format!("    \"--disable-{}\",\n", name.replace('_', "-"))).collect();
+        let recipe = folder.join("httpd.toml");
+        let text = std::fs::read_to_string(&recipe).unwrap();
+        let place = "    \"--disable-authnz-ldap\",\n";
+        assert!(text.contains(place), "the recipe has changed");
+        std::fs::write(recipe, text.replace(place, &format!("{place}{lines}"))).unwrap();
+        folder
+    }
+
     /// `install` from the vendor folder, with a cache of the row's own: into a
     /// prefix, or the row's virtual environment as if that was active.
     fn install(&self, name: &str, prefix: Option<&Path>) -> Command {
@@ -204,7 +306,9 @@ impl Bench {
     /// Installs under a new virtual environment with an empty cache.
     fn install_cold(&self, name: &str, options: &[String]) -> Cost {
         self.fresh_venv(name);
-        self.run(name, self.install(name, Some(&self.base(name))).args(options))
+        let launcher = compiles::launcher(&self.home.join(name));
+        let mut install = self.install(name, Some(&self.base(name)));
+        self.run(name, install.arg("--launcher").arg(launcher).args(options))
     }
 
     /// The median wall time of runs that find nothing to do; a first run, not
@@ -416,6 +520,20 @@ fn print_table(rows: &[Row], load: &str) {
             "| the installer's memory, highest above | | | | {peak:.1} | <= {MOST_MEMORY} MiB: {verdict} |"
         );
     }
+}
+
+/// How near a build came to what its compilers must take.
+fn print_floor(name: &str, bench: &Bench, wall: f64) {
+    let compiles = Compiles::read(&bench.home.join(name));
+    let floor = compiles.floor();
+    println!(
+        "\n`{name}`: floor {floor:.1} s ({} compilations), longest chain of them {}, wall {:.2} of the floor{}.",
+        compiles.count(),
+        compiles.chain(),
+        wall / floor,
+        if name == "everything" { ", with cargo's share in the wall" } else { "" },
+    );
+    println!("Target <= {FLOOR}: {}.", verdict(wall / floor, FLOOR));
 }
 
 /// What a tree was built from.
