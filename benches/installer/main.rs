@@ -14,19 +14,18 @@
 )]
 
 mod compiles;
+mod cost;
+mod table;
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use compiles::Compiles;
+use cost::{Cost, cpu_of_children, peak_until_end};
 use flate2::read::GzDecoder;
-use mod_wsgi_httpd::lock::{self, Lock};
 use mod_wsgi_httpd::python::Python;
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use table::{Row, Target, components, modules, print_floor, print_modules, print_table};
 
 /// What can be measured, by the name that picks it.
 const ROWS: [(&str, Measure); 6] = [
@@ -44,16 +43,10 @@ type Measure = fn(&Bench) -> Vec<Row>;
 const SDIST: &str = "MOD_WSGI_HTTPD_SDIST";
 /// Runs of the installer when there is nothing to do.
 const IDLE_RUNS: u32 = 20;
-/// Highest memory that the installer itself may take.
-const MOST_MEMORY: f64 = 100.0;
-/// Unit of processor times in `/proc`, the same on all supported machines.
-const TICKS_PER_SECOND: f64 = 100.0;
 /// Variables by which one side would build otherwise than the other.
 const FOREIGN: [&str; 6] = ["CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "MAKEFLAGS", "VIRTUAL_ENV"];
 /// Rows that compile.
 const COLD: [&str; 4] = ["same", "launcher", "openssl", "everything"];
-/// Highest wall time, as a multiple of the compilers' time over the cores.
-const FLOOR: f64 = 1.15;
 /// Modules that a configuration of the launcher can load, whatever its options.
 const OF_LAUNCHER: [&str; 31] = [
     "access_compat",
@@ -391,177 +384,4 @@ fn unpack_archives(sdist: &Path, vendor: &Path) -> Vec<String> {
     }
     assert!(!releases.is_empty(), "{} holds no archives", sdist.display());
     releases
-}
-
-// Measuring.
-
-/// What a run took.
-#[derive(Clone, Copy)]
-struct Cost {
-    /// Seconds.
-    wall: f64,
-    /// Seconds of processors, user and system, of all processes together.
-    cpu: f64,
-    /// Highest memory of the started process itself, in MiB.
-    peak: f64,
-}
-
-impl Cost {
-    /// Median wall time, mean processor time (its unit is coarse), highest
-    /// memory.
-    fn typical(costs: &[Self]) -> Self {
-        let mut walls: Vec<f64> = costs.iter().map(|cost| cost.wall).collect();
-        walls.sort_by(f64::total_cmp);
-        let middle = walls.len() / 2;
-        Self {
-            wall: f64::midpoint(walls[(walls.len() - 1) / 2], walls[middle]),
-            cpu: costs.iter().map(|cost| cost.cpu).sum::<f64>() / f64::from(IDLE_RUNS),
-            peak: highest(costs),
-        }
-    }
-}
-
-fn highest<'c>(costs: impl IntoIterator<Item = &'c Cost>) -> f64 {
-    costs.into_iter().map(|cost| cost.peak).fold(0.0, f64::max)
-}
-
-/// Processor seconds of all children that have ended, and of theirs.
-fn cpu_of_children() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    // The 16th and 17th field; the third is the first after the name.
-    fields.split(' ').skip(13).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>()
-        / TICKS_PER_SECOND
-}
-
-/// Waits until the process ends and leaves it to be reaped. Answers its peak
-/// memory, sampled: what the kernel tells at the end counts its children too.
-fn peak_until_end(pid: u32) -> f64 {
-    let ended = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let sampler = scope.spawn(|| {
-            let mut peak: f64 = 0.0;
-            while !ended.load(Ordering::Relaxed) {
-                peak = peak.max(peak_so_far(pid));
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            peak
-        });
-        let id = WaitId::Pid(Pid::from_raw(pid.try_into().unwrap()).unwrap());
-        waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
-        ended.store(true, Ordering::Relaxed);
-        sampler.join().unwrap()
-    })
-}
-
-/// The kernel's own high-water mark, in MiB; 0 for a process that has ended.
-fn peak_so_far(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
-    kib.map_or(0.0, |kib| kib.trim().parse::<f64>().unwrap() / 1024.0)
-}
-
-// Printing.
-
-/// One line of the table.
-struct Row {
-    what: String,
-    cost: Cost,
-    target: Target,
-}
-
-/// What a row is held against.
-#[derive(Clone, Copy, PartialEq)]
-enum Target {
-    /// Nothing: it is what the others are held against.
-    Yardstick,
-    /// Highest share of the original's wall time.
-    OfOriginal(f64),
-    /// Highest wall time.
-    Seconds(f64),
-}
-
-impl Row {
-    fn print(&self, original: Option<f64>) {
-        let Cost { wall, cpu, peak } = self.cost;
-        let share = original.map(|original| wall / original);
-        let shown = share.map_or("?".to_owned(), |share| format!("{share:.4}"));
-        let target = match self.target {
-            Target::Yardstick => "-".to_owned(),
-            Target::OfOriginal(most) => {
-                let verdict = share.map_or("?", |share| verdict(share, most));
-                format!("<= {most} of pip's: {verdict}")
-            }
-            Target::Seconds(most) => format!("<= {most} s: {}", verdict(wall, most)),
-        };
-        println!("| {} | {wall:.3} | {cpu:.3} | {shown} | {peak:.1} | {target} |", self.what);
-    }
-}
-
-fn verdict(found: f64, most: f64) -> &'static str {
-    if found <= most { "met" } else { "MISSED" }
-}
-
-fn print_table(rows: &[Row], load: &str) {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let load = load.split(' ').next().unwrap_or_default();
-    println!("{processors} processors, load {load} at the start\n");
-    println!("| What | Wall s | CPU s | Of pip's wall | Peak MiB | Target |");
-    println!("| --- | ---: | ---: | ---: | ---: | --- |");
-    let original = rows.iter().find(|row| row.target == Target::Yardstick);
-    for row in rows {
-        row.print(original.map(|row| row.cost.wall));
-    }
-    let ours = rows.iter().filter(|row| row.target != Target::Yardstick);
-    let peak = highest(ours.map(|row| &row.cost));
-    if peak > 0.0 {
-        let verdict = verdict(peak, MOST_MEMORY);
-        println!(
-            "| the installer's memory, highest above | | | | {peak:.1} | <= {MOST_MEMORY} MiB: {verdict} |"
-        );
-    }
-}
-
-/// How near a build came to what its compilers must take.
-fn print_floor(name: &str, bench: &Bench, wall: f64) {
-    let compiles = Compiles::read(&bench.home.join(name));
-    let floor = compiles.floor();
-    println!(
-        "\n`{name}`: floor {floor:.1} s ({} compilations), longest chain of them {}, wall {:.2} of the floor{}.",
-        compiles.count(),
-        compiles.chain(),
-        wall / floor,
-        if name == "everything" { ", with cargo's share in the wall" } else { "" },
-    );
-    println!("Target <= {FLOOR}: {}.", verdict(wall / floor, FLOOR));
-}
-
-/// What a tree was built from.
-fn components(base: &Path) -> String {
-    let lock = Lock::read(&base.join(lock::FILE)).unwrap();
-    let parts: Vec<String> =
-        lock.components.iter().map(|part| format!("{} {}", part.name, part.version)).collect();
-    parts.join(", ")
-}
-
-/// Says where the modules of both sides differ.
-fn print_modules(bench: &Bench) {
-    let original = bench.venv("pip").join("lib/python3*/site-packages/mod_wsgi_packages/httpd");
-    let original = modules(&original.join("modules"));
-    let ours = modules(&bench.base("same").join("current/modules"));
-    let list = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
-        let names: Vec<&str> = one.difference(other).map(String::as_str).collect();
-        names.join(", ")
-    };
-    println!("\nModules: {} of the original, {} in `same`.", original.len(), ours.len());
-    println!("Only in the original: {}.", list(&original, &ours));
-    println!("Only in `same`: {}.", list(&ours, &original));
-}
-
-/// Names of the modules in a folder, which is a pattern.
-fn modules(folder: &Path) -> BTreeSet<String> {
-    glob::glob(folder.join("mod_*.so").to_str().unwrap())
-        .unwrap()
-        .map(|path| path.unwrap().file_stem().unwrap().to_string_lossy().into_owned())
-        .collect()
 }
