@@ -102,12 +102,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A folder with the applications, a configuration and its logs.
 struct Site {
     folder: TempDir,
+    /// Words of the command that the server is started by, if it is by one.
+    below: Vec<String>,
 }
 
 impl Site {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("serving-").tempdir().unwrap();
-        let site = Self { folder };
+        let site = Self { folder, below: Vec::new() };
         for below in ["htdocs", "kept"] {
             std::fs::create_dir(site.path(below)).unwrap();
         }
@@ -184,7 +186,15 @@ impl Site {
     }
 
     fn httpd(&self) -> Command {
-        let mut httpd = command(base().join("bin/httpd"));
+        let program = base().join("bin/httpd");
+        let mut httpd = match &self.below[..] {
+            [] => command(program),
+            [outer, words @ ..] => {
+                let mut outer = command(outer);
+                outer.args(words).arg(program);
+                outer
+            }
+        };
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PYTHON") {
                 httpd.env_remove(name);

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use door::{Choice, List, Settings, Text};
 use rustix::io::{FdFlags, fcntl_setfd};
 use wsgi::interpreter::Section;
-use wsgi::launch::{CONTROL, LAUNCH, LISTENER, Launch, Preload};
+use wsgi::launch::{CONTROL, LAUNCH, LIBRARY, LISTENER, Launch, Preload};
 
 use crate::control::{self, level};
 use crate::exchange::HOST;
@@ -25,8 +25,8 @@ pub(crate) struct Given {
 /// Takes the descriptors that the process was started with.
 pub(crate) fn take() -> Result<Given, String> {
     // SAFETY: the supervisor has put them there, for nobody but us.
-    let [control, listener, launch] =
-        [CONTROL, LISTENER, LAUNCH].map(|number| unsafe { OwnedFd::from_raw_fd(number) });
+    let [control, listener, launch, _library] =
+        [CONTROL, LISTENER, LAUNCH, LIBRARY].map(|number| unsafe { OwnedFd::from_raw_fd(number) });
     for descriptor in [&control, &listener, &launch] {
         fcntl_setfd(descriptor.as_fd(), FdFlags::CLOEXEC).map_err(|error| error.to_string())?;
     }

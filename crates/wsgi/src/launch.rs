@@ -13,6 +13,9 @@ pub const CONTROL: i32 = 3;
 /// Descriptor of the listening socket. With `preload=on` what is executed is the
 /// zygote, which has none: it forks those that listen.
 pub const LISTENER: i32 = 4;
+/// Descriptor of the Python side's library, where the process has a `chroot`: its path
+/// most likely leads nowhere there.
+pub const LIBRARY: i32 = 6;
 /// Descriptor of a file with the [`Launch`] as JSON, to be read from its start.
 pub const LAUNCH: i32 = 5;
 

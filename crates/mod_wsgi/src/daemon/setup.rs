@@ -234,6 +234,9 @@ fn program_of(
     flags.extend(python.warnings.iter().map(|warning| format!("-W{warning}")));
     let library = python::own_folder().ok_or("WSGI0010: The module does not find its own file.")?;
     let library = library.join("mod_wsgi_python.so");
+    let opened = options.chroot.as_ref().map(|_| std::fs::File::open(&library)).transpose();
+    let opened = opened
+        .map_err(|error| format!("WSGI0010: {} cannot be read: {error}", library.display()))?;
     for (name, value) in [("LANG", &options.lang), ("LC_ALL", &options.locale)] {
         environment.extend(value.iter().map(|value| (name.to_owned(), value.clone())));
     }
@@ -261,6 +264,7 @@ fn program_of(
         priority: options.cpu_priority,
         limits: limits_of(options),
         launch: launch_of(main, config, group),
+        library: opened,
         log: declared.server.is_virtual().then(|| declared.server.error_log()).flatten(),
     })
 }

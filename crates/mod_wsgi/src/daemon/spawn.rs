@@ -30,6 +30,8 @@ pub(crate) struct Program {
     pub(crate) limits: Vec<(u32, u64, u64, &'static str)>,
     /// What it is told.
     pub(crate) launch: Launch,
+    /// The Python side's library, for processes with another root.
+    pub(crate) library: Option<std::fs::File>,
     /// The error log of its server, where that is not the main one.
     pub(crate) log: Option<i32>,
 }
@@ -157,6 +159,7 @@ impl Program {
                 (control.as_raw_fd(), launch::CONTROL),
                 (listener.map_or(null, AsRawFd::as_raw_fd), launch::LISTENER),
                 (told, launch::LAUNCH),
+                (self.library.as_ref().map_or(null, AsRawFd::as_raw_fd), launch::LIBRARY),
             ]
             .map(|(from, to)| (libc::fcntl(from, libc::F_DUPFD_CLOEXEC, 64), to));
             if null >= 0 {
@@ -171,7 +174,7 @@ impl Program {
                     return failed("Couldn't pass its descriptors on");
                 }
             }
-            libc::close_range(6, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed());
+            libc::close_range(7, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed());
             for python in &self.pythons {
                 let argv: Vec<*const c_char> = std::iter::once(python.as_ptr())
                     .chain(self.arguments.iter().map(|text| text.as_ptr()))

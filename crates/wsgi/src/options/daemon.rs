@@ -417,7 +417,7 @@ const OPTIONS: [(&str, &str, &str, &str, Setter); 45] = [
         "chroot",
         "chroot directory",
         "none",
-        "Folder that becomes the root. Its Python, and the scripts, must lie in it; root alone can do it.",
+        "Folder that becomes the root. Python and the scripts must lie in it, and `/proc` be mounted there, or `mod_wsgi_python.so` lie at its own path; root alone can do it.",
         |to, value| value.absolute().map(|path| to.chroot = Some(path)),
     ),
     (

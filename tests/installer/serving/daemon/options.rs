@@ -5,6 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use std::path::Path;
 
+use crate::sandbox::may_unshare;
+
 use super::{
     Instance, Site, begin, group, is_root, members, pid, python, serving, stop, title_of, wait,
 };
@@ -215,6 +217,33 @@ fn threads_are_as_many_as_asked_for() {
     let wires = [0; 6].map(|_| begin(&instance, "/", code));
     let most = wires.map(|mut wire| wire.reply("POST").expect(200).text()).into_iter().max();
     assert_eq!(most.as_deref(), Some("2"));
+}
+
+/// Its root has the Python and what that needs of the machine, but nothing of ours.
+#[test]
+fn a_process_may_have_another_root() {
+    if !is_root("chroot") || !may_unshare() {
+        return;
+    }
+    const MOUNT: &str = "jail=$1; shift; while [ \"$1\" != : ]; do \
+        mkdir -p \"$jail$1\"; mount --rbind \"$1\" \"$jail$1\"; shift; done; shift; exec \"$@\"";
+    let mut site = Site::new();
+    let jail = site.path("jail");
+    site.write("jail/apps/ask.wsgi", &site.read("apps/ask.wsgi"));
+    let mut words: Vec<&str> = vec!["unshare", "--mount", "sh", "-ec", MOUNT, "sh"];
+    words.push(jail.to_str().unwrap());
+    let system = ["/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/usr"];
+    words.extend(system.iter().filter(|folder| Path::new(folder).exists()));
+    words.extend([python().home.to_str().unwrap(), ":"]);
+    site.below = words.into_iter().map(str::to_owned).collect();
+    let directives =
+        group("chroot=SITE/jail home=/apps", "WSGIScriptAlias / \"SITE/jail/apps/ask.wsgi\"");
+    let instance = Instance::of(site, "event", &directives);
+    let code = "import os\nanswer = module.__file__, os.getcwd(), os.path.exists('/var'), \
+                os.stat('/').st_ino\n";
+    let inode = jail.metadata().unwrap().ino();
+    let expected = format!("('/apps/ask.wsgi', '/apps', False, {inode})");
+    assert_eq!(instance.ask(code), expected);
 }
 
 #[test]
