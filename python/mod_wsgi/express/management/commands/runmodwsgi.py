@@ -51,7 +51,9 @@ def records() -> list[dict[str, Any]]:
     """What the launcher says of its options."""
     try:
         answer = subprocess.run(
-            [cli.launcher(), "options", "--json"],
+            # The program goes by the name that it is called by.
+            [cli.NAME, "options", "--json"],
+            executable=cli.launcher(),
             stdout=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             check=True,
