@@ -67,7 +67,7 @@ fn carry_out(caller: &Caller) -> Result<u8> {
         "options" => print(&format!("{}\n", options_of_server())),
         _ => {
             crate::say(&usage::overview());
-            Err(Error::usage("Invalid command was specified."))
+            Err(usage::unknown_command(&name))
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, IsTerminal as _, Read as _, Seek as _, SeekFrom};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
+use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -64,12 +64,33 @@ pub(crate) fn run(server: &Server, environment: &Environment) -> Result<u8> {
             logs.iter().zip(before).for_each(|(log, before)| show_log(log, before));
         }
         let refused = root::take_back(server)?;
+        let hint = port_trouble(server)
+            .unwrap_or_else(|| format!("its configuration is now `{}`", refused.display()));
         crate::command::tell(
-            &Error::failed("httpd has not started, for what it has said above")
-                .hint(format!("its configuration is now `{}`", refused.display())),
+            &Error::failed("httpd has not started, for what it has said above").hint(hint),
         );
     }
     Ok(code)
+}
+
+/// What keeps httpd from listening, if that is it.
+fn port_trouble(server: &Server) -> Option<String> {
+    let any = "::".to_owned();
+    let host = server.options.listening.host.clone().unwrap_or(any);
+    let of_tls = server.tls.as_ref().map(|tls| ("--https-port", tls.port, host.clone()));
+    let of_page = server.options.status.status_port;
+    let of_page = of_page.map(|port| ("--status-port", port, "127.0.0.1".to_owned()));
+    let ports = [Some(("--port", server.port, host)), of_tls, of_page];
+    ports.into_iter().flatten().find_map(|(option, port, host)| {
+        let host = host.trim_matches(['[', ']']);
+        let kind = TcpListener::bind((host, u16::try_from(port).ok()?)).err()?.kind();
+        let why = match kind {
+            ErrorKind::AddrInUse => "is another program's",
+            ErrorKind::PermissionDenied => "is for root to listen on",
+            _ => return None,
+        };
+        Some(format!("port {port} {why}: {option} takes another one"))
+    })
 }
 
 /// httpd would refuse root, less clearly.

@@ -153,6 +153,17 @@ pub(crate) fn unknown(name: &str, command: &Command) -> Error {
     }
 }
 
+/// The error about a command that there is not.
+pub(crate) fn unknown_command(name: &str) -> Error {
+    let error = Error::usage("Invalid command was specified.");
+    let likeness = |known: &str| strsim::jaro_winkler(name, known);
+    let known = COMMANDS.iter().map(|(known, _)| *known);
+    match known.max_by(|one, other| likeness(one).total_cmp(&likeness(other))) {
+        Some(nearest) if likeness(nearest) > 0.85 => error.hint(format!("did you mean {nearest}?")),
+        _ => error,
+    }
+}
+
 /// The page that lists all options, made from their records.
 #[must_use]
 pub fn page() -> String {

@@ -95,7 +95,12 @@ fn commands_are_named_and_explained() {
     let folder = Folder::new();
     for (words, code, text) in [
         (&[][..], 2, "mod_wsgi-express: error: No command was specified."),
-        (&["serve"], 2, "mod_wsgi-express: error: Invalid command was specified."),
+        (&["serve"], 2, "mod_wsgi-express: error: Invalid command was specified.\n"),
+        (
+            &["strat-server"],
+            2,
+            "Invalid command was specified.\n  hint: did you mean start-server?",
+        ),
         (&["module-location", "x"], 2, "Incorrect number of arguments."),
         (&["install-module", "x"], 2, "Incorrect number of arguments."),
     ] {

@@ -175,6 +175,8 @@ fn a_port_that_is_taken_ends_the_start() {
     launcher.args(folder.always(&[])).args(["--port", &first.port.to_string()]);
     let outcome = Outcome::of(launcher.output().unwrap()).expect(1);
     assert!(outcome.stderr.contains("could not bind to address"), "{}", outcome.stderr);
+    let hint = format!("hint: port {} is another program's: --port takes another", first.port);
+    assert!(outcome.stderr.contains(&hint), "{}", outcome.stderr);
 }
 
 #[test]
