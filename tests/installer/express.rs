@@ -18,6 +18,7 @@ use crate::serving::{base, module};
 
 mod buffer;
 mod configuration;
+mod defects;
 mod django;
 mod effects;
 mod eviction;

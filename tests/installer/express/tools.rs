@@ -84,13 +84,13 @@ fn httpd_runs_under_that_gdb() {
 }
 
 /// A launcher on a terminal of its own, and what that shows.
-struct Terminal {
+pub(super) struct Terminal {
     child: Child,
     shown: String,
 }
 
 impl Terminal {
-    fn open(folder: &Folder, words: &[&str]) -> Self {
+    pub(super) fn open(folder: &Folder, words: &[&str]) -> Self {
         let launcher = folder.launcher(&["start-server"]);
         let mut terminal = command("python3");
         terminal.args(["-c", "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"]);
@@ -108,7 +108,7 @@ impl Terminal {
 
     /// Reads on until the terminal has shown that.
     #[track_caller]
-    fn until(&mut self, text: &str) {
+    pub(super) fn until(&mut self, text: &str) {
         let mut part = Vec::new();
         let output = self.child.stdout.as_mut().unwrap();
         while !String::from_utf8_lossy(&part).contains(text) {
@@ -118,6 +118,13 @@ impl Terminal {
             part.push(byte[0]);
         }
         self.shown += &String::from_utf8_lossy(&part);
+    }
+}
+
+impl Terminal {
+    /// The exit code of the launcher, which is about to end.
+    pub(super) fn exit(mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap_or(-1)
     }
 }
 
