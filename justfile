@@ -32,6 +32,13 @@ sanitize PREFIX:
 golden:
     MOD_WSGI_WRITE_GOLDEN=1 cargo test --all-features --test installer express::golden
 
+# An image that serves FOLDER/wsgi.py, made and run without root; it needs mmdebstrap,
+# umoci and crun.
+image WHEEL FOLDER:
+    rm -rf target/image
+    container/image.sh {{WHEEL}} {{FOLDER}} target/image:app
+    container/run.sh target/image:app
+
 # A wheel for each Python of the search path or of pyenv, each of them tried.
 wheels:
     #!/bin/sh

@@ -68,7 +68,7 @@ chmod +x "$work/fill"
 sources=/etc/apt/sources.list
 [ -s "$sources" ] || sources=/etc/apt/sources.list.d/debian.sources
 mmdebstrap --variant=extract \
-    --include="base-files,libc6,libc-bin,libcrypt1,dash,netbase,media-types,tzdata,ca-certificates,python$version-minimal,libpython$version-stdlib,libpython$version" \
+    --include="base-files,libc6,libc-bin,libcrypt1,dash,coreutils,netbase,media-types,tzdata,ca-certificates,python$version-minimal,libpython$version-stdlib,libpython$version" \
     --extract-hook="$work/fill \"\$1\" $version < $work/wheels.tar" \
     "$VERSION_CODENAME" "$work/base.tar" "$sources"
 tar -C "$app" --exclude=./wheels --sort=name --mtime="@$epoch" --owner=0 --group=0 \
