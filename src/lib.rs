@@ -13,6 +13,7 @@ pub mod exit;
 pub mod folder;
 pub mod lock;
 pub mod module;
+pub mod names;
 #[cfg(feature = "openpgp")]
 mod openpgp;
 pub mod place;
@@ -24,4 +25,5 @@ pub mod report;
 pub mod source;
 pub mod stage;
 pub mod store;
+#[cfg(feature = "network")]
 pub mod tls;

@@ -13,6 +13,7 @@ mod trees;
 mod uninstall;
 mod update;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,24 +46,47 @@ pub fn run(cli: &Cli, env: &Env, report: &Report) -> Result<()> {
         Command::Plan(args) => archives::plan(&context, args),
         Command::Fetch(args) => archives::fetch(&context, args),
         Command::Vendor(args) => archives::vendor(&context, args),
-        Command::Verify(args) => trees::verify(&context, args),
-        Command::List(args) => trees::list(&context, args),
         Command::Rollback(args) => trees::rollback(&context, args),
         Command::Push(args) => share::push(&context, args),
         Command::Pull(args) => share::pull(&context, args),
         Command::Uninstall(args) => uninstall::uninstall(&context, args),
         Command::Clean(args) => clean::clean(&context, args),
         Command::Doctor(args) => doctor::doctor(&context, args),
-        Command::Info(args) => info::info(&context, args),
-        Command::Sbom(args) => sbom::sbom(&context, args),
         Command::Update(args) => update::update(&context, args),
         Command::Pin(args) => pin::pin(&context, args),
+        Command::Completions { shell } => pages::completions(*shell),
+        Command::Man { folder } => pages::man(folder.as_deref(), report),
+        _ => look(cli, env, report),
+    }
+}
+
+/// Runs a command that changes nothing: these are all that a package has.
+///
+/// # Errors
+/// Whatever ended it.
+pub fn look(cli: &Cli, env: &Env, report: &Report) -> Result<()> {
+    let context = Context { cli, env, report };
+    match &cli.command {
+        Command::Verify(args) => trees::verify(&context, args),
+        Command::List(args) => trees::list(&context, args),
+        Command::Info(args) => info::info(&context, args),
+        Command::Sbom(args) => sbom::sbom(&context, args),
         // Their options are their own: `main` hands them on before this.
         Command::Apxs { .. } => Err(Error::new(Kind::Usage, "`apxs` must be the first word")),
         Command::Express { .. } => Err(Error::new(Kind::Usage, "`express` must be the first word")),
-        Command::Completions { shell } => pages::completions(*shell),
-        Command::Man { folder } => pages::man(folder.as_deref(), report),
+        _ => Err(not_in_package(&[])),
     }
+}
+
+/// Why a package has none of the installer's commands.
+#[must_use]
+pub fn not_in_package(words: &[OsString]) -> Error {
+    let word = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+    Error::new(Kind::Usage, format!("this httpd came in a package, which has no command `{word}`"))
+        .hint(
+            "`pip install --upgrade mod-wsgi-rs` renews it, `pip uninstall mod-wsgi-rs` removes it",
+        )
+        .hint("the installer, which builds others, comes with the sources: `cargo run -- --help`")
 }
 
 /// Runs `apxs` for the tree that this program lies in, else for the installed

@@ -5,7 +5,11 @@
 
 mod apt;
 mod cache;
+#[cfg(not(feature = "network"))]
+mod closed;
+#[cfg(feature = "network")]
 mod http;
+mod local;
 mod sniff;
 
 use std::collections::BTreeSet;
@@ -26,7 +30,11 @@ use crate::module;
 use crate::recipe::{Recipe, SourceFile};
 use crate::report::Report;
 use crate::source::apt::Apt;
-use crate::source::http::{Fault, Http};
+#[cfg(not(feature = "network"))]
+use crate::source::closed::Http;
+#[cfg(feature = "network")]
+use crate::source::http::Http;
+use crate::source::local::Fault;
 
 /// A kind of origin.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, clap::ValueEnum)]

@@ -1,14 +1,16 @@
 //! The closing check of a staged tree: every module loads, and httpd serves a
 //! page over HTTP/1.1, HTTP/2 and TLS on a loopback port, and a WSGI application
-//! when it has the module for it.
+//! when it has the module for it. Without the feature `network` nobody here speaks
+//! HTTP/2 and TLS: their modules are then loaded, and pages are asked for over HTTP/1.1.
+
+mod plain;
+#[cfg(feature = "network")]
+mod secure;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-use reqwest::blocking::{Client, ClientBuilder};
-use reqwest::{StatusCode, Version};
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
@@ -25,6 +27,8 @@ use crate::stage::link::{self, Linkage};
 pub enum Proof {
     /// Pages were served over each protocol.
     Served,
+    /// Every module loads, and pages were served over HTTP/1.1.
+    Plain,
     /// Every module loads; this machine has no loopback to serve on.
     Configuration,
 }
@@ -35,6 +39,7 @@ impl Proof {
     pub fn name(self) -> &'static str {
         match self {
             Self::Served => "served",
+            Self::Plain => "served-http1",
             Self::Configuration => "configuration",
         }
     }
@@ -62,7 +67,8 @@ pub fn prove<'p>(
         }
         if recipe.serves {
             let application = if python.is_some() { ", and a WSGI application" } else { "" };
-            let what = format!("pages over HTTP/1.1, HTTP/2 and TLS{application}");
+            let others = if SPEAKS_ALL { ", HTTP/2 and TLS" } else { "" };
+            let what = format!("pages over HTTP/1.1{others}{application}");
             report.step("Checking", &what);
             proof = serve(tree, scratch, python, env, report)?;
         }
@@ -116,7 +122,7 @@ pub fn serve(
     let mpm = modules.mpms.iter().find(|mpm| mpm.name == "mpm_event").or(modules.mpms.first());
     let mpm = mpm.ok_or_else(|| Error::new(Kind::Install, "the tree has no MPM"))?;
     rounds.iter().try_for_each(|round| site.serve(mpm, &modules, round, env))?;
-    Ok(Proof::Served)
+    Ok(if SPEAKS_ALL { Proof::Served } else { Proof::Plain })
 }
 
 /// What one start of the server has to serve.
@@ -240,7 +246,7 @@ fn add_in_order(
 struct Site<'a> {
     tree: &'a Path,
     folder: PathBuf,
-    certificate: Option<Vec<u8>>,
+    certificate: Option<String>,
 }
 
 impl<'a> Site<'a> {
@@ -261,14 +267,12 @@ impl<'a> Site<'a> {
         write("htdocs/index.html", PAGE.as_bytes())?;
         write("wsgi/application.wsgi", APPLICATION.as_bytes())?;
         let mut certificate = None;
-        if modules.has("ssl") {
-            let made =
-                rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|source| {
-                    Error::new(Kind::Install, "failed to make a certificate").caused_by(source)
-                })?;
-            write("certificate.pem", made.cert.pem().as_bytes())?;
-            write("key.pem", made.signing_key.serialize_pem().as_bytes())?;
-            certificate = Some(made.cert.pem().into_bytes());
+        if modules.has("ssl")
+            && let Some(made) = make_certificate()?
+        {
+            write("certificate.pem", made.pem.as_bytes())?;
+            write("key.pem", made.key.as_bytes())?;
+            certificate = Some(made.pem);
         }
         let site = Self { tree, folder, certificate };
         site.let_everyone_read()?;
@@ -412,26 +416,15 @@ impl<'a> Site<'a> {
             self.fetch_pages(modules, ports)?;
         }
         let Some(answer) = &round.application else { return Ok(()) };
-        let [plain, _] = ports;
-        let address = format!("http://localhost:{plain}{APPLICATION_AT}");
-        expect(&address, client(plain).http1_only(), Version::HTTP_11, answer)
+        plain::expect(ports[0], APPLICATION_AT, answer)
     }
 
-    fn fetch_pages(&self, modules: &Modules, [plain, secure]: [u16; 2]) -> Result<()> {
-        let address = format!("http://localhost:{plain}/");
-        expect(&address, client(plain).http1_only(), Version::HTTP_11, PAGE)?;
-        if modules.has("http2") {
-            expect(&address, client(plain).http2_prior_knowledge(), Version::HTTP_2, PAGE)?;
-        }
-        if let Some(pem) = &self.certificate {
-            let root = reqwest::Certificate::from_pem(pem).map_err(|source| {
-                Error::new(Kind::Install, "failed to read our own certificate").caused_by(source)
-            })?;
-            let address = format!("https://localhost:{secure}/");
-            let client = client(secure).tls_certs_only([root]);
-            let version = if modules.has("http2") { Version::HTTP_2 } else { Version::HTTP_11 };
-            expect(&address, client, version, PAGE)?;
-        }
+    fn fetch_pages(&self, modules: &Modules, ports: [u16; 2]) -> Result<()> {
+        plain::expect(ports[0], "/", PAGE)?;
+        #[cfg(feature = "network")]
+        secure::expect(ports, self.certificate.as_deref(), modules.has("http2"), PAGE)?;
+        #[cfg(not(feature = "network"))]
+        let _nobody_asks = modules;
         Ok(())
     }
 
@@ -443,30 +436,21 @@ impl<'a> Site<'a> {
     }
 }
 
-fn client(port: u16) -> ClientBuilder {
-    crate::tls::use_ring();
-    Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(20))
-        .resolve("localhost", SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+/// A certificate of the site, and its key.
+struct Certificate {
+    pem: String,
+    key: String,
 }
 
-/// Fails unless that text is served there.
-fn expect(address: &str, client: ClientBuilder, version: Version, text: &str) -> Result<()> {
-    let failed = |source: reqwest::Error| {
-        Error::new(Kind::Install, format!("httpd does not serve {address} over {version:?}"))
-            .caused_by(source)
-    };
-    let response = client.build().and_then(|client| client.get(address).send()).map_err(failed)?;
-    let (status, found) = (response.status(), response.version());
-    let body = response.text().map_err(failed)?;
-    if status == StatusCode::OK && found == version && body == text {
-        return Ok(());
-    }
-    let start = |text: &str| text.lines().next().unwrap_or_default().to_owned();
-    Err(Error::new(Kind::Install, format!("httpd serves {address} wrongly"))
-        .detail(format!("expected 200 OK over {version:?}: {}", start(text)))
-        .detail(format!("found    {status} over {found:?}: {}", start(&body))))
+#[cfg(feature = "network")]
+fn make_certificate() -> Result<Option<Certificate>> {
+    secure::make_certificate().map(Some)
+}
+
+/// Nobody would ask for the page.
+#[cfg(not(feature = "network"))]
+fn make_certificate() -> Result<Option<Certificate>> {
+    Ok(None)
 }
 
 /// A port that nobody listens on now.
@@ -481,6 +465,9 @@ fn loopback_works() -> std::io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     TcpStream::connect_timeout(&listener.local_addr()?, Duration::from_secs(2)).map(drop)
 }
+
+/// Whether this program speaks HTTP/2 and TLS itself.
+const SPEAKS_ALL: bool = cfg!(feature = "network");
 
 const PAGE: &str = "<!DOCTYPE html><title>mod_wsgi-httpd</title><p>served by a private httpd";
 

@@ -29,8 +29,8 @@ pub struct Record {
     pub tls: String,
     /// The Python that `mod_wsgi.so` is for, if it was built.
     pub python: Option<Python>,
-    /// How far the closing check came: `served` (pages over each protocol) or
-    /// `configuration` (every module loads; the machine has no loopback).
+    /// How far the closing check came: `served` (pages over each protocol),
+    /// `served-http1` (by a program that speaks no other) or `configuration` (every module loads; the machine has no loopback).
     pub check: String,
     /// The parts, in build order.
     pub components: Vec<Component>,
