@@ -54,23 +54,24 @@ class Hook(BuildHookInterface):
     def fill_wheel(self, scratch: Path, build_data: dict[str, Any]) -> None:
         """The tree as package data, and the tag that it needs."""
         named = os.environ.get("MOD_WSGI_HTTPD_TREE")
-        tree = Path(named).resolve() if named else self.build(scratch)
-        packed = pack(tree, scratch / "packed")
+        tree, program = (Path(named).resolve(), None) if named else self.build(scratch)
+        packed = pack(tree, program, scratch / "packed")
         build_data["force_include"][str(packed)] = "mod_wsgi_packages/httpd"
         build_data["pure_python"] = False
         build_data["tag"] = tag_of(packed)
 
-    def build(self, scratch: Path) -> Path:
-        """Builds the tree as anybody would: by the installer's command line."""
-        tool = Cargo(Path(self.root)).build()
-        command = [tool, "install", "--portable", "--python", sys.executable]
+    def build(self, scratch: Path) -> tuple[Path, Path]:
+        """Builds the tree as anybody would: by the installer's command line. Gives it,
+        and the program that goes into the package."""
         folder = self.vendored()
+        programs = Cargo(Path(self.root)).build(network=folder is None)
+        command = [programs.installer, "install", "--portable", "--python", sys.executable]
         if folder:
             command += ["--offline", "--locked", "--vendor", folder]
         command += shlex.split(os.environ.get("MOD_WSGI_HTTPD_OPTIONS", ""))
         base = scratch / "base"
         run([*command, "--prefix", base], cwd=self.root)
-        return (base / "current").resolve()
+        return (base / "current").resolve(), programs.packaged
 
     def fill_sdist(self, scratch: Path, build_data: dict[str, Any]) -> None:
         """Archives and crates, and the word to cargo that it finds these there."""

@@ -9,12 +9,22 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-#: How the installer is built that goes into the wheel; see Cargo.toml.
+#: How the programs are built; see Cargo.toml.
 PROFILE = "wheel"
 
 #: How cargo separates flags that may have blanks.
 SEPARATOR = "\x1f"
+
+
+class Programs(NamedTuple):
+    """What cargo has built."""
+
+    #: Builds trees.
+    installer: Path
+    #: What a package has of it, under the same name.
+    packaged: Path
 
 
 class Cargo:
@@ -61,13 +71,17 @@ class Cargo:
             sys.exit(f"error: `{' '.join(command)}` failed, status {answer.returncode}")
         return answer.stdout
 
-    def build(self) -> Path:
-        """The installer."""
+    def build(self, network: bool) -> Programs:
+        """The programs. Without a network all archives must be at hand; that takes half
+        of the crates."""
         target = Path(os.environ.get("CARGO_TARGET_DIR") or self.root / "target").absolute()
-        options = ["--profile", PROFILE, "--locked", "--bin", "mod_wsgi-httpd"]
+        options = ["--profile", PROFILE, "--locked", "--bins"]
+        if not network:
+            options.append("--no-default-features")
         command = [self.path, "build", *options, "--target-dir", target]
         run(command, cwd=self.root, CARGO_ENCODED_RUSTFLAGS=self.flags())
-        return target / PROFILE / "mod_wsgi-httpd"
+        built = target / PROFILE
+        return Programs(built / "mod_wsgi-httpd", built / "mod_wsgi-packaged")
 
     def flags(self) -> str:
         """The user's flags, and those that take the places of this machine out of the

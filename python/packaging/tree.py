@@ -30,8 +30,9 @@ TOOL = "mod_wsgi-httpd"
 TOOLS = {"apxs": "apxs", "mod_wsgi-express": "express"}
 
 
-def pack(tree: Path, to: Path) -> Path:
-    """Copies what a package holds of a tree, and makes its manifest anew."""
+def pack(tree: Path, program: Path | None, to: Path) -> Path:
+    """Copies what a package holds of a tree, and makes its manifest anew. `program` goes
+    in the place of the installer, which builds what a package cannot."""
     for name in ["build.json", "bin/httpd", f"bin/{TOOL}"]:
         if not (tree / name).is_file():
             sys.exit(f"error: `{tree}` is no tree of a private httpd: it has no {name}")
@@ -42,6 +43,8 @@ def pack(tree: Path, to: Path) -> Path:
         for name in sorted(files):
             if str(inside / name) not in LEFT_OUT:
                 put(tree / inside / name, to / inside / name)
+    if program:
+        put_bytes(program, to / "bin" / TOOL)
     for name, word in TOOLS.items():
         script = f'#!/bin/sh\nexec "$(dirname "$0")/{TOOL}" {word} "$@"\n'
         write(to / "bin" / name, script, 0o755)

@@ -22,7 +22,7 @@ def vendor(cargo: Cargo, filled: Path | None, scratch: Path) -> Path:
     if filled:
         shutil.copytree(filled, folder)
     else:
-        command = [cargo.build(), "vendor", folder, "--python", sys.executable]
+        command = [cargo.build(network=True).installer, "vendor", folder, "--python", sys.executable]
         run(command, cwd=cargo.root)
     # The crates of the module are among those of the workspace.
     crates = folder / "crates"

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use self::environment::Environment;
 use crate::real::command;
-use crate::sandbox::{Outcome, names_in, program};
+use crate::sandbox::{Outcome, names_in};
 use crate::serving;
 
 mod environment;
@@ -33,10 +33,10 @@ fn workshop() -> &'static Workshop {
     WORKSHOP.get_or_init(|| Workshop::of(&pythons::first()))
 }
 
-/// That of another one.
-fn other_workshop() -> &'static Workshop {
-    static WORKSHOP: OnceLock<Workshop> = OnceLock::new();
-    WORKSHOP.get_or_init(|| Workshop::of(&pythons::second()))
+/// That of another one, if there is one.
+fn other_workshop() -> Option<&'static Workshop> {
+    static WORKSHOP: OnceLock<Option<Workshop>> = OnceLock::new();
+    WORKSHOP.get_or_init(|| pythons::second().as_deref().map(Workshop::of)).as_ref()
 }
 
 impl Workshop {
@@ -54,7 +54,8 @@ impl Workshop {
         let tree = folder.path().join("tree");
         let current = serving::base().join("current").canonicalize().unwrap();
         done(command("cp").arg("-a").arg(current).arg(&tree));
-        std::fs::copy(program(), tree.join("bin/mod_wsgi-httpd")).unwrap();
+        let packaged = env!("CARGO_BIN_EXE_mod_wsgi-packaged");
+        std::fs::copy(packaged, tree.join("bin/mod_wsgi-httpd")).unwrap();
         let executable = python.to_str().unwrap();
         let portable = [("PYO3_PYTHON", executable), ("MOD_WSGI_PORTABLE", "1")];
         serving::build_module(&tree.join("modules"), &portable);
