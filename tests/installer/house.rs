@@ -63,6 +63,14 @@ fn a_crate_knows_only_lower_ones() {
     assert_eq!(seen, CRATES.len());
 }
 
+/// Of two programs `cargo run` takes neither, unless it is told.
+#[test]
+fn cargo_run_is_the_installer() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest: toml::Table = std::fs::read_to_string(manifest).unwrap().parse().unwrap();
+    assert_eq!(manifest["package"]["default-run"].as_str(), Some("mod_wsgi-httpd"));
+}
+
 #[test]
 fn every_file_says_first_what_it_is_for() {
     for folder in ["src", "crates", "tests", "benches"] {
