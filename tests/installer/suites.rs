@@ -159,8 +159,9 @@ fn pytest(tree: &Path) -> BTreeMap<&'static str, BTreeSet<String>> {
         std::fs::write(&file, text.replace("Listen ", "Listen 127.0.0.1:")).unwrap();
     }
     let mut results = BTreeMap::from(OUTCOMES.map(|outcome| (outcome, BTreeSet::new())));
-    // What waits for a server on a busy machine gets a second chance.
-    for again in [&[][..], &["--last-failed", "--last-failed-no-failures=none"]] {
+    // What waits for a server on a busy machine gets more than one chance.
+    const AGAIN: &[&str] = &["--last-failed", "--last-failed-no-failures=none"];
+    for again in [&[][..], AGAIN, AGAIN] {
         let mut pytest = command(environment().join("bin/python"));
         pytest.args(["-m", "pytest", "-q", "-rA", "--tb=line"]).args(SUITES).args(again);
         let path = std::env::var("PATH").unwrap();
