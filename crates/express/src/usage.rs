@@ -25,6 +25,15 @@ pub(crate) const COMMANDS: [(&str, &str); 8] = [
     ("version", "Print the versions of all parts"),
 ];
 
+/// What most people want, at the end of the help.
+const EXAMPLES: &str = "\
+Examples:
+  mod_wsgi-express start-server wsgi.py
+  mod_wsgi-express start-server wsgi.py --processes 4 --threads 10 --reload-on-changes
+  mod_wsgi-express start-server --application-type module project.wsgi --callable-object app
+  mod_wsgi-express start-server wsgi.py --port 80 --user www-data --group www-data \\
+      --https-port 443 --ssl-certificate /etc/ssl/site --server-name www.example.org";
+
 /// Options of old that are gone, and what to use.
 const RENAMED: [(&str, &str); 3] = [
     ("--proxy-buffer-size", "it is --response-buffer-size since release 4.4.7"),
@@ -48,7 +57,6 @@ pub fn server_command(name: &str) -> Command {
     let about = COMMANDS.iter().find(|(known, _)| *known == name).map_or("", |(_, about)| about);
     let command = Command::new(format!("{PROGRAM} {name}"))
         .bin_name(format!("{PROGRAM} {name}"))
-        .about(about.to_owned())
         .override_usage(format!("{PROGRAM} {name} script [options]"))
         .args_override_self(true)
         .infer_long_args(true)
@@ -61,8 +69,10 @@ pub fn server_command(name: &str) -> Command {
                 .action(ArgAction::Help)
                 .help("Print this help"),
         );
+    // What a group of options says of itself is not about the command.
+    let command = Options::augment_args(command).about(about.to_owned()).after_help(EXAMPLES);
     // `optparse` takes the next word as the value, whatever it looks like.
-    Options::augment_args(command).mut_args(|arg| {
+    command.mut_args(|arg| {
         if arg.get_long().is_some() && arg.get_action().takes_values() {
             arg.allow_hyphen_values(true)
         } else {

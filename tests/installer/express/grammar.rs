@@ -117,6 +117,8 @@ fn commands_are_named_and_explained() {
         assert!(options.contains(text), "{options}");
     }
     assert!(!options.contains("--ssl-port"), "{options}");
+    assert!(options.starts_with("Start a server for an application"), "{options}");
+    assert!(options.trim_end().ends_with("--server-name www.example.org"), "{options}");
     for shell in ["bash", "zsh", "fish"] {
         let text = folder.run(&["completions", shell]).expect(0).stdout;
         assert!(text.contains("--eviction-timeout") || text.contains("eviction-timeout"));
