@@ -4,6 +4,7 @@
 //! `configuration`; 10 `grammar`; 11 `seed`; 12 `root`; 15 `grammar`; 16 `seed`; 17
 //! `logs`; 19 `legacy`; 20 `django`; 21 `stop`.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Stdio;
 
 use super::tools::Terminal;
@@ -34,6 +35,22 @@ fn tools_are_debug_mode() {
             assert!(conf.lines().any(|found| found.starts_with(line)), "{tool} {line}\n{conf}");
         }
         assert!(!conf.contains("WSGIDaemonProcess"), "{tool}\n{conf}");
+    }
+}
+
+/// Row 12: tools write as the account that serves, also where root starts it.
+#[test]
+fn folders_of_tools_are_those_of_the_account() {
+    let folder = Folder::new();
+    let tools = ["--enable-recorder", "--enable-profiler", "--profiler-directory", "my profiles"];
+    folder.set_up(&[&["app.wsgi"], &tools[..]].concat()).expect(0);
+    let owner = match folder.ordinary {
+        true => rustix::process::getuid().as_raw(),
+        false => 65534,
+    };
+    for name in ["root/archive", "my profiles"] {
+        let meta = folder.path(name).metadata().unwrap();
+        assert!(meta.is_dir() && meta.uid() == owner, "{name} {}", meta.uid());
     }
 }
 
