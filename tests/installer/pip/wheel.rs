@@ -53,6 +53,17 @@ fn the_same_inputs_give_the_same_bytes() {
 }
 
 #[test]
+fn a_wheel_has_the_time_that_is_asked_for() {
+    let folder = workshop().folder.path().join("then");
+    done(workshop().wheel_into(&folder).env("SOURCE_DATE_EPOCH", "1700000000"));
+    let code = "import sys, zipfile; print({item.date_time for item in \
+                zipfile.ZipFile(sys.argv[1]).infolist()})";
+    let mut python = command(&workshop().python);
+    let times = done(python.args(["-c", code]).arg(only_file(&folder))).stdout;
+    assert_eq!(times.trim(), "{(2023, 11, 14, 22, 13, 20)}");
+}
+
+#[test]
 fn the_original_builds_against_it() {
     let environment = workshop().environment();
     environment.pip(&["install", "--quiet", "setuptools", "wheel"]);
