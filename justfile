@@ -2,6 +2,7 @@
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --all-features -- -D warnings
+    cargo clippy --bins --no-default-features -- -D warnings
     cargo test --workspace --all-features -- --skip real::
 
 # Everything, the real httpd included.
