@@ -535,6 +535,12 @@ impl<'r> Request<'r> {
         unsafe { (*self.record().connection).keepalive = 1 };
     }
 
+    /// Gives the connection up: nothing more is written to it.
+    pub fn abandon(self) {
+        // SAFETY: S1: as httpd does with a client that has gone.
+        unsafe { (*self.record().connection).aborted = 1 };
+    }
+
     pub(crate) fn pass(
         self,
         fill: impl FnOnce(*mut sys::apr_bucket_brigade),

@@ -65,6 +65,11 @@ pub(crate) fn cut_off() {
     }
 }
 
+/// Whether requests of this process of httpd's are cut off.
+pub(crate) fn is_ending() -> bool {
+    IS_ENDING.load(Ordering::Acquire)
+}
+
 /// Has a connection be among those that are cut off.
 fn register(socket: &Arc<OwnedFd>) {
     let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,7 +135,7 @@ pub(crate) fn choose(group: &Group, since: i64, deadline: Instant) -> Result<usi
         if !is_any(State::Ready) && !is_any(State::Starting) {
             return Err(if is_any(State::Failing) { Refusal::Failing } else { Refusal::Broken });
         }
-        if Instant::now() >= deadline || IS_ENDING.load(Ordering::Acquire) {
+        if Instant::now() >= deadline || is_ending() {
             return least_busy(slots, |slot| slot.state() == State::Ready).ok_or(Refusal::Full);
         }
         std::thread::sleep(pause);
@@ -170,7 +175,7 @@ pub(crate) fn link<'g>(
                 let started = slot.started.load(Ordering::Relaxed);
                 let socket = Arc::new(socket);
                 register(&socket);
-                if IS_ENDING.load(Ordering::Acquire) {
+                if is_ending() {
                     return Err(Refusal::Full);
                 }
                 return Ok((Link { socket, pid, started }, ticket, true));
@@ -178,7 +183,7 @@ pub(crate) fn link<'g>(
             Err(Errno::AGAIN | Errno::CONNREFUSED | Errno::INTR) => {}
             Err(error) => return Err(Refusal::Unreachable(error)),
         }
-        if Instant::now() >= deadline || IS_ENDING.load(Ordering::Acquire) {
+        if Instant::now() >= deadline || is_ending() {
             return Err(Refusal::Full);
         }
         // The pauses of the reference (5.7).

@@ -52,7 +52,13 @@ pub(crate) fn serve(
     }
     match status {
         Ok(end) => end.status(request),
-        Err(status) => status,
+        Err(status) => {
+            if client::is_ending() {
+                // Cut off by us: whoever hears nothing may ask again, and be answered.
+                request.abandon();
+            }
+            status
+        }
     }
 }
 
