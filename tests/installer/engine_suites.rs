@@ -163,17 +163,21 @@ fn pytest(tree: &Path) -> BTreeMap<&'static str, BTreeSet<String>> {
     const AGAIN: &[&str] = &["--last-failed", "--last-failed-no-failures=none"];
     for again in [&[][..], AGAIN, AGAIN] {
         let mut pytest = command(environment().join("bin/python"));
-        pytest.args(["-m", "pytest", "-q", "-rA", "--tb=line"]).args(SUITES).args(again);
+        pytest
+            .args(["-m", "pytest", "-q", "-rA", "--tb=line", "--timeout=60"])
+            .args(SUITES)
+            .args(again);
         let path = std::env::var("PATH").unwrap();
         pytest.env("PATH", format!("{}:{path}", environment().join("bin").display()));
         let output = pytest.current_dir(&folder).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         for line in text.lines() {
-            let mut words = line.split(' ');
-            let outcome = words.next().unwrap_or_default();
+            let (outcome, rest) = line.split_once(' ').unwrap_or_default();
             let Some(outcome) = OUTCOMES.iter().find(|known| **known == outcome) else { continue };
-            // A skipped one is named after `[1]`.
-            let name = words.find(|word| word.contains("test_")).unwrap_or_default();
+            // A skipped one is named after `[1]`; why one failed follows its name.
+            let rest =
+                rest.split_once("] ").filter(|_| *outcome == "SKIPPED").map_or(rest, |two| two.1);
+            let name = rest.split(" - ").next().unwrap_or_default();
             results.values_mut().for_each(|names| names.retain(|known| known != name));
             results.entry(outcome).or_default().insert(name.to_owned());
         }
@@ -266,4 +270,5 @@ const SUITES: [&str; 8] = [
 
 /// The scripts of the tests import `multipart`, as that package called itself
 /// up to this release.
-const PACKAGES: [&str; 4] = ["pytest", "pyopenssl", "cryptography", "python-multipart==0.0.9"];
+const PACKAGES: [&str; 5] =
+    ["pytest", "pytest-timeout", "pyopenssl", "cryptography", "python-multipart==0.0.9"];
