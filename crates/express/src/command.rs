@@ -73,7 +73,8 @@ fn carry_out(caller: &Caller) -> Result<u8> {
 }
 
 fn serve(name: &str, rest: Vec<String>, caller: &Caller) -> Result<u8> {
-    let rest = words::split_pairs(rest, &usage::server_command(name));
+    let command = usage::server_command(name);
+    let rest = words::split_pairs(rest, &command);
     let given = match Given::read(name, &rest, caller) {
         Ok(given) => given,
         Err(help) if help.code == 0 => return print(&help.to_string()),
@@ -82,6 +83,9 @@ fn serve(name: &str, rest: Vec<String>, caller: &Caller) -> Result<u8> {
             return Err(error);
         }
     };
+    for name in words::twice(&rest, &command) {
+        crate::say(&format!("{PROGRAM}: warning: --{name} is given twice; the last one counts"));
+    }
     for idle in given.options.idle() {
         crate::say(&format!("{PROGRAM}: warning: {idle}"));
     }

@@ -57,6 +57,21 @@ pub(crate) fn split_pairs(words: Vec<String>, command: &clap::Command) -> Vec<St
     split
 }
 
+/// Options that count once alone and stand there more than once.
+#[must_use]
+pub(crate) fn twice(words: &[String], command: &clap::Command) -> Vec<String> {
+    let counts_once = |option: &&clap::Arg| {
+        matches!(option.get_action(), clap::ArgAction::Set | clap::ArgAction::SetTrue)
+    };
+    let count = |name: &str| {
+        let options = words.iter().take_while(|word| *word != "--");
+        let names = options.filter_map(|word| word.strip_prefix("--"));
+        names.filter(|word| word.split('=').next() == Some(name)).count()
+    };
+    let names = command.get_opts().filter(counts_once).filter_map(clap::Arg::get_long);
+    names.filter(|name| count(name) > 1).map(str::to_owned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

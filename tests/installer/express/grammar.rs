@@ -162,11 +162,15 @@ fn what_has_no_effect_is_said() {
         (&["--https-only"], "--https-only has no effect without TLS"),
         (&["--https-port", "8443"], "there is no TLS"),
         (&["app.wsgi", "other.wsgi"], "`other.wsgi` is ignored"),
+        (&["--threads", "3", "--threads=4"], "--threads is given twice; the last one counts"),
         (&["--hsts-policy", "max-age=1"], "--hsts-policy has no effect without --https-only"),
     ] {
         let outcome = folder.set_up(words).expect(0);
         assert!(outcome.stderr.contains(text), "{words:?} {}", outcome.stderr);
     }
+    let often = ["--url-alias", "/a", "app.wsgi", "--url-alias", "/b", "app.wsgi"];
+    let said = folder.set_up(&often).expect(0).stderr;
+    assert!(!said.contains("twice"), "{said}");
 }
 
 #[test]
