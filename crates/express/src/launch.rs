@@ -26,6 +26,8 @@ use crate::server::Server;
 
 /// How much of the error log is shown when httpd does not start.
 const SHOWN: u64 = 4000;
+/// How much of it is searched for why an application has not loaded.
+const SEARCHED: u64 = 1 << 20;
 /// What the module says of a script that does not load.
 const NOT_LOADED: &[u8] = b"WSGI0109";
 /// How often the log is looked at for that, and the time between.
@@ -49,19 +51,17 @@ pub(crate) fn run(server: &Server, environment: &Environment) -> Result<u8> {
         // What would else be on the terminal.
         logs.push(server.log_file(&names.startup_log_name));
     }
-    let size = |log: &PathBuf| log.metadata().map_or(0, |meta| meta.len());
-    let before: Vec<u64> = logs.iter().map(size).collect();
+    let logs: Vec<Log> = logs.into_iter().map(Log::now).collect();
     let mut command = foreground(server, environment);
     command.process_group(0);
     let pid_file = PidFile::watch(server.pid_file());
     let child = command.spawn().map_err(Error::io("start", &server.programs.httpd))?;
     let ready = Arc::new(AtomicBool::new(false));
-    let log = logs.first().cloned().zip(before.first().copied());
-    announce(server, pid_file, child.id(), Arc::clone(&ready), log);
+    announce(server, pid_file, child.id(), Arc::clone(&ready), logs.first().cloned());
     let code = wait(&child, &mut signals);
     if code != 0 && !ready.load(Ordering::Acquire) {
         if !server.logs_to_terminal() {
-            logs.iter().zip(before).for_each(|(log, before)| show_log(log, before));
+            logs.iter().for_each(Log::show);
         }
         let refused = root::take_back(server)?;
         let hint = port_trouble(server)
@@ -215,7 +215,7 @@ fn announce(
     pid_file: PidFile,
     httpd: u32,
     ready: Arc<AtomicBool>,
-    log: Option<(PathBuf, u64)>,
+    log: Option<Log>,
 ) {
     let log = log.filter(|_| !server.logs_to_terminal());
     let host = match server.options.listening.host.as_deref() {
@@ -235,8 +235,8 @@ fn announce(
         let _no_manager = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         if std::io::stderr().is_terminal() {
             crate::say(&format!("ready: {url}"));
-            if let Some((log, before)) = log {
-                show_failed_load(&log, before);
+            if let Some(log) = log {
+                log.show_failed_load();
             }
         }
     });
@@ -255,31 +255,50 @@ fn answers(host: &str, port: u16) -> bool {
     ask().is_ok_and(|count| count == 0)
 }
 
-/// Shows why the application has not loaded, if the log says so soon: otherwise whoever
-/// sits at the terminal learns nothing but that pages fail.
-fn show_failed_load(log: &Path, before: u64) {
-    for _look in 0..FIRST_LOOKS {
-        let text = std::fs::read(log).unwrap_or_default();
-        let since = text.get(usize::try_from(before).unwrap_or(0)..).unwrap_or(&text);
-        if since.windows(NOT_LOADED.len()).any(|part| part == NOT_LOADED) {
-            // The traceback comes behind it, a line at a time.
-            std::thread::sleep(BETWEEN_LOOKS);
-            return show_log(log, before);
-        }
-        std::thread::sleep(BETWEEN_LOOKS);
-    }
+/// A log, of which what is written from now on is shown.
+#[derive(Clone)]
+struct Log {
+    path: PathBuf,
+    /// Its length before.
+    before: u64,
 }
 
-/// The end of what the error log has got since.
-fn show_log(log: &Path, before: u64) {
-    let mut text = String::new();
-    let read = File::open(log).and_then(|mut file| {
+impl Log {
+    fn now(path: PathBuf) -> Self {
+        let before = path.metadata().map_or(0, |meta| meta.len());
+        Self { path, before }
+    }
+
+    /// What it has got since, at most so many bytes of its end.
+    fn since(&self, most: u64) -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(&self.path)?;
         let end = file.metadata()?.len();
-        let from = if end < before { 0 } else { before.max(end.saturating_sub(SHOWN)) };
-        file.seek(SeekFrom::Start(from))?;
-        file.read_to_string(&mut text)
-    });
-    if read.is_ok() && !text.is_empty() {
-        crate::say(&format!("{}\nlog: {}", text.trim_end(), log.display()));
+        let start = if end < self.before { 0 } else { self.before };
+        file.seek(SeekFrom::Start(start.max(end.saturating_sub(most))))?;
+        let mut bytes = Vec::new();
+        file.take(most).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Shows that.
+    fn show(&self) {
+        let text = self.since(SHOWN).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            crate::say(&format!("{}\nlog: {}", text.trim_end(), self.path.display()));
+        }
+    }
+
+    /// Shows why the application has not loaded, if the log says so soon: otherwise
+    /// whoever sits at the terminal learns nothing but that pages fail.
+    fn show_failed_load(&self) {
+        for _look in 0..FIRST_LOOKS {
+            let since = self.since(SEARCHED).unwrap_or_default();
+            if since.windows(NOT_LOADED.len()).any(|part| part == NOT_LOADED) {
+                // The traceback comes behind it, a line at a time.
+                std::thread::sleep(BETWEEN_LOOKS);
+                return self.show();
+            }
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
     }
 }

@@ -26,6 +26,7 @@ mod words;
 
 pub use caller::Caller;
 pub use command::{NAME, run};
+pub use conf::BASE as BASE_MODULES;
 pub use error::Error;
 pub use root::write_package;
 pub use usage::{page, server_command};

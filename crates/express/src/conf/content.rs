@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Conf, always_quoted, path, wsgi};
+use super::{Conf, always_quoted, escaped, path, wsgi};
 use crate::options::pairs;
 use crate::server::Server;
 
@@ -79,7 +79,7 @@ pub(super) fn access(conf: &mut Conf, server: &Server) {
         let (section, urls) = match &server.options.status.health_url {
             None => ("Location", "/".to_owned()),
             // The script would be asked before all that a section of that URL can say.
-            Some(url) => ("LocationMatch", format!("^(?!{}(/ready)?$)", url.replace('.', "\\."))),
+            Some(url) => ("LocationMatch", format!("^(?!{}(/ready)?$)", escaped(url))),
         };
         conf.section(section, &urls, |conf| {
             conf.line("WSGIAccessScript", [server.absolute(script)]);

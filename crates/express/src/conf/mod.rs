@@ -9,6 +9,7 @@ mod status;
 mod text;
 mod wsgi;
 
+use self::text::escaped;
 pub(crate) use self::text::{Conf, always_quoted, path};
 
 use crate::capacity::Mode;
@@ -17,7 +18,7 @@ use crate::json_log;
 use crate::server::Server;
 
 /// Modules of httpd that every server has.
-const BASE: [&str; 13] = [
+pub const BASE: [&str; 13] = [
     "access_compat",
     "unixd",
     "authn_core",

@@ -1,6 +1,6 @@
 //! Servers behind this one (reference 8.2, 8.3).
 
-use super::{Conf, always_quoted};
+use super::{Conf, always_quoted, escaped};
 use crate::options::pairs;
 use crate::server::Server;
 
@@ -83,16 +83,4 @@ fn passed(conf: &mut Conf, url: &str, target: &str) {
 
 fn with_slash(target: &str) -> String {
     if target.ends_with('/') { target.to_owned() } else { format!("{target}/") }
-}
-
-/// A text as a regular expression for itself.
-fn escaped(text: &str) -> String {
-    let mut whole = String::new();
-    for character in text.chars() {
-        if !character.is_alphanumeric() && !"/_-".contains(character) {
-            whole.push('\\');
-        }
-        whole.push(character);
-    }
-    whole
 }

@@ -87,6 +87,18 @@ pub(crate) fn always_quoted(word: &str) -> String {
     format!("\"{}\"", escaped.replace("${", "${MOD_WSGI_DOLLAR}{"))
 }
 
+/// A text as a regular expression for itself.
+pub(super) fn escaped(text: &str) -> String {
+    let mut whole = String::new();
+    for character in text.chars() {
+        if !character.is_alphanumeric() && !"/_-".contains(character) {
+            whole.push('\\');
+        }
+        whole.push(character);
+    }
+    whole
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
