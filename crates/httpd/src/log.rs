@@ -67,7 +67,13 @@ pub struct Source<'a> {
     pub line: u32,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// That line, if there is a file.
+    #[must_use]
+    pub fn of(file: &'a str, line: u32) -> Option<Self> {
+        (!file.is_empty()).then_some(Self { file, line })
+    }
+
     /// As httpd has them: [`FILE`] for what is logged by the module itself.
     pub(crate) fn parts(this: Option<Self>) -> (CString, c_int) {
         match this {

@@ -153,7 +153,7 @@ unsafe extern "C" fn log(exchange: Exchange, line: &Line<'_>) {
         let (index, level) = (crate::index(), level_of(line.level));
         let text = String::from_utf8_lossy(line.text.bytes());
         let file = String::from_utf8_lossy(line.source.file.bytes());
-        let source = (!file.is_empty()).then_some(Source { file: &file, line: line.source.line });
+        let source = Source::of(&file, line.source.line);
         match request_of(exchange) {
             Some(request) => request.log_from(index, level, &text, source),
             None => httpd::log_to_main_from(index, level, &text, source),

@@ -23,9 +23,6 @@ def _start():
     own = "%d.%d" % sys.version_info[:2]
     if own != version:
         refuse(f"it is Python {own}, mod_wsgi was built for Python {version}")
-    if not os.path.exists(library):
-        # With another root there is its descriptor, `wsgi::launch::LIBRARY`.
-        library = "/proc/self/fd/6"
     loader = ExtensionFileLoader("mod_wsgi_python", library)
     try:
         module = loader.create_module(ModuleSpec("mod_wsgi_python", loader, origin=library))

@@ -13,11 +13,11 @@ pub const CONTROL: i32 = 3;
 /// Descriptor of the listening socket. With `preload=on` what is executed is the
 /// zygote, which has none: it forks those that listen.
 pub const LISTENER: i32 = 4;
-/// Descriptor of the Python side's library, where the process has a `chroot`: its path
-/// most likely leads nowhere there.
-pub const LIBRARY: i32 = 6;
 /// Descriptor of a file with the [`Launch`] as JSON, to be read from its start.
 pub const LAUNCH: i32 = 5;
+/// Descriptor of the Python side's library, where its path leads nowhere: below the
+/// `chroot` of the process.
+pub const LIBRARY: i32 = 6;
 
 /// What the group's Python is to run, after `-c`. Arguments that follow it:
 ///

@@ -261,7 +261,7 @@ impl Relay<'_> {
                     crate::index(),
                     crate::exchange::level_of(c_int::from(line.level)),
                     &String::from_utf8_lossy(line.text),
-                    (!file.is_empty()).then_some(Source { file: &file, line: line.line }),
+                    Source::of(&file, line.line),
                 );
             }
             Kind::Head => answer.begin(reader.payload(header.length)?)?,

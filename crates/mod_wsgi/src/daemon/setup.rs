@@ -234,9 +234,15 @@ fn program_of(
     flags.extend(python.warnings.iter().map(|warning| format!("-W{warning}")));
     let library = python::own_folder().ok_or("WSGI0010: The module does not find its own file.")?;
     let library = library.join("mod_wsgi_python.so");
-    let opened = options.chroot.as_ref().map(|_| std::fs::File::open(&library)).transpose();
-    let opened = opened
-        .map_err(|error| format!("WSGI0010: {} cannot be read: {error}", library.display()))?;
+    let (library, opened) = match options.chroot {
+        Some(_) if !Path::new(&format!("{root}{}", library.display())).exists() => {
+            let file = std::fs::File::open(&library).map_err(|error| {
+                format!("WSGI0010: {} cannot be read: {error}", library.display())
+            })?;
+            (format!("/proc/self/fd/{}", wsgi::launch::LIBRARY), Some(file))
+        }
+        _ => (library.to_string_lossy().into_owned(), None),
+    };
     for (name, value) in [("LANG", &options.lang), ("LC_ALL", &options.locale)] {
         environment.extend(value.iter().map(|value| (name.to_owned(), value.clone())));
     }
@@ -255,7 +261,7 @@ fn program_of(
     let (major, minor) = python::version_of_python();
     Ok(Program {
         pythons: pythons.iter().map(|path| c_text(path)).collect(),
-        arguments: arguments(&flags, &library.to_string_lossy(), &format!("{major}.{minor}")),
+        arguments: arguments(&flags, &library, &format!("{major}.{minor}")),
         environment,
         identity,
         folder: folder.map(|folder| c_text(&folder)),

@@ -30,7 +30,7 @@ pub(crate) struct Program {
     pub(crate) limits: Vec<(u32, u64, u64, &'static str)>,
     /// What it is told.
     pub(crate) launch: Launch,
-    /// The Python side's library, for processes with another root.
+    /// The Python side's library, where its path leads nowhere.
     pub(crate) library: Option<std::fs::File>,
     /// The error log of its server, where that is not the main one.
     pub(crate) log: Option<i32>,
@@ -174,7 +174,8 @@ impl Program {
                     return failed("Couldn't pass its descriptors on");
                 }
             }
-            libc::close_range(7, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed());
+            let first = launch::LIBRARY.cast_unsigned() + 1;
+            libc::close_range(first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed());
             for python in &self.pythons {
                 let argv: Vec<*const c_char> = std::iter::once(python.as_ptr())
                     .chain(self.arguments.iter().map(|text| text.as_ptr()))

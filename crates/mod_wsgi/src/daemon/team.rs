@@ -321,7 +321,7 @@ impl Team {
         match notice {
             Notice::Log(level, text, file, line) => {
                 let level = crate::exchange::level_of(level.into());
-                let source = (!file.is_empty()).then_some(Source { file: &file, line });
+                let source = Source::of(&file, line);
                 httpd::log_to_from(self.server, crate::index(), level, &text, source);
             }
             Notice::Ready => self.is_ready(number, role),
