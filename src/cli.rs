@@ -46,10 +46,6 @@ pub enum Command {
     Vendor(VendorArgs),
     /// Say what would change, or install again with the features and TLS of the last time.
     Update(UpdateArgs),
-    /// Compare the installed files with their manifest.
-    Verify(PlaceArgs),
-    /// List the installed trees.
-    List(PlaceArgs),
     /// Go back to the previous tree.
     Rollback(PlaceArgs),
     /// Share an installed tree with other machines.
@@ -62,6 +58,30 @@ pub enum Command {
     Clean(CleanArgs),
     /// Look whether this machine can build httpd, and what to install if not.
     Doctor(DoctorArgs),
+    /// Those that change nothing.
+    #[command(flatten)]
+    Look(Look),
+    /// Print the recipe's lines for a release that it does not know yet.
+    Pin(PinArgs),
+    /// Print a completion script.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write one page a command into a folder.
+    Man {
+        /// The folder.
+        folder: Option<PathBuf>,
+    },
+}
+
+/// The commands that change nothing: these are all that a package has.
+#[derive(Debug, Subcommand)]
+pub enum Look {
+    /// Compare the installed files with their manifest.
+    Verify(PlaceArgs),
+    /// List the installed trees.
+    List(PlaceArgs),
     /// Print facts of the installed httpd, for scripts.
     Info(InfoArgs),
     /// List what the installed httpd is made of, as CycloneDX.
@@ -79,18 +99,6 @@ pub enum Command {
         /// See `mod_wsgi-express --help`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<OsString>,
-    },
-    /// Print the recipe's lines for a release that it does not know yet.
-    Pin(PinArgs),
-    /// Print a completion script.
-    Completions {
-        /// The shell.
-        shell: Shell,
-    },
-    /// Print the manual page, or write one page a command into a folder.
-    Man {
-        /// The folder.
-        folder: Option<PathBuf>,
     },
 }
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::apxs::{Apxs, Caller, Tree};
-use crate::cli::{Cli, Command, PlaceArgs, RequestArgs};
+use crate::cli::{Cli, Command, Look, PlaceArgs, RequestArgs};
 use crate::command::install::Reuse;
 use crate::engine;
 use crate::env::Env;
@@ -37,7 +37,8 @@ use crate::source::{Cache, Origin, Settings, Sources};
 /// # Errors
 /// Whatever ended it.
 pub fn run(cli: &Cli, env: &Env, report: &Report) -> Result<()> {
-    let context = Context { cli, env, report };
+    let (recipes, cache) = (cli.recipes.as_deref(), cli.cache.as_deref());
+    let context = Context { recipes, cache, env, report };
     match &cli.command {
         Command::Install(args) => {
             let reuse = if args.force { Reuse::Nothing } else { Reuse::Request };
@@ -56,26 +57,16 @@ pub fn run(cli: &Cli, env: &Env, report: &Report) -> Result<()> {
         Command::Pin(args) => pin::pin(&context, args),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { folder } => pages::man(folder.as_deref(), report),
-        _ => look(cli, env, report),
+        Command::Look(look) => context.look(look),
     }
 }
 
-/// Runs a command that changes nothing: these are all that a package has.
+/// Runs a command that changes nothing.
 ///
 /// # Errors
 /// Whatever ended it.
-pub fn look(cli: &Cli, env: &Env, report: &Report) -> Result<()> {
-    let context = Context { cli, env, report };
-    match &cli.command {
-        Command::Verify(args) => trees::verify(&context, args),
-        Command::List(args) => trees::list(&context, args),
-        Command::Info(args) => info::info(&context, args),
-        Command::Sbom(args) => sbom::sbom(&context, args),
-        // Their options are their own: `main` hands them on before this.
-        Command::Apxs { .. } => Err(Error::new(Kind::Usage, "`apxs` must be the first word")),
-        Command::Express { .. } => Err(Error::new(Kind::Usage, "`express` must be the first word")),
-        _ => Err(not_in_package(&[])),
-    }
+pub fn look(look: &Look, env: &Env, report: &Report) -> Result<()> {
+    Context { recipes: None, cache: None, env, report }.look(look)
 }
 
 /// Why a package has none of the installer's commands.
@@ -106,18 +97,33 @@ pub fn run_apxs(apxs: &Apxs, caller: Caller, env: &Env, report: &Report) -> Resu
 }
 
 struct Context<'a> {
-    cli: &'a Cli,
+    recipes: Option<&'a Path>,
+    cache: Option<&'a Path>,
     env: &'a Env,
     report: &'a Report,
 }
 
 impl Context<'_> {
+    fn look(&self, look: &Look) -> Result<()> {
+        match look {
+            Look::Verify(args) => trees::verify(self, args),
+            Look::List(args) => trees::list(self, args),
+            Look::Info(args) => info::info(self, args),
+            Look::Sbom(args) => sbom::sbom(self, args),
+            // Their options are their own: `main` hands them on before this.
+            Look::Apxs { .. } => Err(Error::new(Kind::Usage, "`apxs` must be the first word")),
+            Look::Express { .. } => {
+                Err(Error::new(Kind::Usage, "`express` must be the first word"))
+            }
+        }
+    }
+
     fn place(&self, args: &PlaceArgs) -> Result<Place> {
         place::place(args.prefix.as_deref(), args.python.as_deref(), self.env)
     }
 
     fn cache(&self) -> Result<Cache> {
-        place::cache(self.cli.cache.as_deref(), self.env).map(Cache::new)
+        place::cache(self.cache, self.env).map(Cache::new)
     }
 
     /// A folder for the full output of this run's steps.
@@ -128,7 +134,7 @@ impl Context<'_> {
     }
 
     fn recipes(&self) -> Result<Recipes> {
-        Recipes::load(self.cli.recipes.as_deref())
+        Recipes::load(self.recipes)
     }
 
     fn make_plan<'r>(&self, recipes: &'r Recipes, args: &RequestArgs) -> Result<Plan<'r>> {

@@ -1,39 +1,27 @@
-//! The way to the network of a program that was built without one: addresses of this
-//! machine alone.
+//! The way to the network of a program that was built without one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::cache::Cache;
-use super::local::{Fault, copy_local};
+use super::local::Fault;
 use crate::recipe::SourceFile;
 use crate::report::Report;
 
 /// No way to the network.
-pub(super) struct Http {
-    report: Report,
-}
+pub(super) struct Http;
 
 impl Http {
-    pub(super) fn new(_stall: Duration, report: Report) -> Self {
-        Self { report }
+    pub(super) fn new(_stall: Duration, _report: Report) -> Self {
+        Self
     }
 
-    /// Copies one archive into the cache.
-    pub(super) fn download(
-        &self,
-        url: &str,
-        file: &SourceFile,
-        cache: &Cache,
-    ) -> Result<PathBuf, Fault> {
-        let path = url.strip_prefix("file://").ok_or_else(|| Fault::Absent(WHY.to_owned()))?;
-        copy_local(Path::new(path), file, cache, &self.report)
+    pub(super) fn download(&self, _: &str, _: &SourceFile, _: &Cache) -> Result<PathBuf, Fault> {
+        Err(Fault::Absent(WHY.to_owned()))
     }
 
-    /// Reads a file whole, or says why not.
-    pub(super) fn whole(&self, url: &str, _most: u64) -> Result<Vec<u8>, String> {
-        let path = url.strip_prefix("file://").ok_or(WHY)?;
-        std::fs::read(path).map_err(|error| error.to_string())
+    pub(super) fn whole(&self, _url: &str, _most: u64) -> Result<Vec<u8>, String> {
+        Err(WHY.to_owned())
     }
 }
 

@@ -1,10 +1,10 @@
-//! Downloads: https (and `file:`) with resume, retries and limits. A host that
+//! Downloads: https with resume, retries and limits. A host that
 //! cannot be reached is asked once a run, so that a closed network costs
 //! seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE, RETRY
 use reqwest::{StatusCode, Url, redirect};
 
 use super::cache::{Cache, Partial};
-use super::local::{Fault, copy_local};
+use super::local::Fault;
 use super::sniff::{is_page, looks_like};
 use crate::digest::{hash_reader, same_digest, wrong_digest};
 use crate::error::{Error, Kind};
@@ -68,9 +68,6 @@ impl Http {
         file: &SourceFile,
         cache: &Cache,
     ) -> Result<PathBuf, Fault> {
-        if let Some(path) = url.strip_prefix("file://") {
-            return copy_local(Path::new(path), file, cache, &self.report);
-        }
         let address = Url::parse(url).map_err(|error| Fault::Absent(error.to_string()))?;
         let server = address.origin().ascii_serialization();
         if let Some(why) = self.dead.lock().ok().and_then(|dead| dead.get(&server).cloned()) {
@@ -117,9 +114,6 @@ impl Http {
 
     /// Fetches a file of at most so many bytes whole, or says why not.
     pub(super) fn whole(&self, url: &str, most: u64) -> Result<Vec<u8>, String> {
-        if let Some(path) = url.strip_prefix("file://") {
-            return std::fs::read(path).map_err(|error| error.to_string());
-        }
         let address = Url::parse(url).map_err(|error| error.to_string())?;
         let server = address.origin().ascii_serialization();
         if let Some(why) = self.dead.lock().ok().and_then(|dead| dead.get(&server).cloned()) {

@@ -13,7 +13,7 @@ mod local;
 mod sniff;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use prefix::hash_file;
@@ -34,7 +34,7 @@ use crate::source::apt::Apt;
 use crate::source::closed::Http;
 #[cfg(feature = "network")]
 use crate::source::http::Http;
-use crate::source::local::Fault;
+use crate::source::local::{Fault, copy_local};
 
 /// A kind of origin.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, clap::ValueEnum)]
@@ -107,6 +107,11 @@ impl Found {
     pub fn is_of_distribution(&self) -> bool {
         self.origin.starts_with(DISTRIBUTION)
     }
+}
+
+/// The file of this machine that a `file:` address names.
+fn local(url: &str) -> Option<&Path> {
+    url.strip_prefix("file://").map(Path::new)
 }
 
 /// Start of the origin of what apt brought.
@@ -233,7 +238,7 @@ impl Sources {
         }
         file.urls
             .iter()
-            .find_map(|url| self.http.whole(&format!("{url}{}", signature.suffix), 1 << 16).ok())
+            .find_map(|url| self.whole(&format!("{url}{}", signature.suffix), 1 << 16).ok())
     }
 
     /// The cache behind these origins.
@@ -247,10 +252,17 @@ impl Sources {
     /// # Errors
     /// Why it cannot be had.
     pub fn unpinned(&self, url: &str, most: u64) -> std::result::Result<Vec<u8>, String> {
-        if self.settings.offline && !url.starts_with("file://") {
+        if self.settings.offline && local(url).is_none() {
             return Err("--offline was asked for".into());
         }
-        self.http.whole(url, most)
+        self.whole(url, most)
+    }
+
+    fn whole(&self, url: &str, most: u64) -> std::result::Result<Vec<u8>, String> {
+        match local(url) {
+            Some(path) => std::fs::read(path).map_err(|error| error.to_string()),
+            None => self.http.whole(url, most),
+        }
     }
 
     /// Fetches a file whose digest is known into the cache.
@@ -308,7 +320,11 @@ impl Sources {
         let mut wrong = None;
         for url in urls {
             self.report.detail(&format!("trying {url}"));
-            match self.http.download(url, file, &self.cache) {
+            let got = match local(url) {
+                Some(path) => copy_local(path, file, &self.cache, &self.report),
+                None => self.http.download(url, file, &self.cache),
+            };
+            match got {
                 Ok(path) => return Ok(Answer::Found(Found { path, origin: url.clone() })),
                 Err(Fault::Stop(error)) => return Err(*error),
                 Err(Fault::Wrong(error)) => {
