@@ -11,10 +11,15 @@
     reason = "a benchmark that cannot go on stops"
 )]
 
+#[path = "common/children.rs"]
+mod children;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
+
+use children::cpu_of_children;
 
 /// Source packages: the original's httpd, and ours.
 const SDISTS: [&str; 2] = ["MOD_WSGI_HTTPD_SDIST", "MOD_WSGI_RS_SDIST"];
@@ -26,8 +31,6 @@ const SHARE: f64 = 0.25;
 const INSTALL: f64 = 3.0;
 /// Installs of each wheel, of which the fastest counts.
 const INSTALLS: u32 = 3;
-/// Unit of processor times in `/proc`, the same on all supported machines.
-const TICKS_PER_SECOND: f64 = 100.0;
 /// What a build for size would leave out of the original's wheels.
 const STRIP: &str = "for wheel in \"$1\"/*.whl; do rm -rf \"$2\"; mkdir \"$2\"; \
      python3 -m zipfile -e \"$wheel\" \"$2\"; \
@@ -197,10 +200,10 @@ impl Bench {
         let path = self.home.join(format!("{log}.log"));
         let file = File::create(&path).unwrap();
         command.stdout(file.try_clone().unwrap()).stderr(file);
-        let (begin, before) = (Instant::now(), children());
+        let (begin, before) = (Instant::now(), cpu_of_children());
         let status = command.status().unwrap();
         assert!(status.success(), "{command:?}: {status}, see {}", path.display());
-        Cost { wall: begin.elapsed().as_secs_f64(), cpu: children() - before }
+        Cost { wall: begin.elapsed().as_secs_f64(), cpu: cpu_of_children() - before }
     }
 }
 
@@ -208,13 +211,6 @@ fn pip(python: &Path, word: &str) -> Command {
     let mut pip = Command::new(python);
     pip.args(["-m", "pip", "--disable-pip-version-check", word]);
     pip
-}
-
-/// Processor time of all children that have ended.
-fn children() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields = stat.rsplit_once(") ").unwrap().1.split(' ').skip(13).take(2);
-    fields.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS_PER_SECOND
 }
 
 fn with_ending(folder: &Path, ending: &str) -> Vec<PathBuf> {

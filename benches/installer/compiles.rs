@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cost::cpu_of_children;
+use crate::children::cpu_of_children;
 
 /// Runs as a launcher, if this process was started as one.
 pub(crate) fn launch() {

@@ -35,15 +35,6 @@ pub(crate) fn highest<'c>(costs: impl IntoIterator<Item = &'c Cost>) -> f64 {
     costs.into_iter().map(|cost| cost.peak).fold(0.0, f64::max)
 }
 
-/// Processor seconds of all children that have ended, and of theirs.
-pub(crate) fn cpu_of_children() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    // The 16th and 17th field; the third is the first after the name.
-    fields.split(' ').skip(13).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>()
-        / TICKS_PER_SECOND
-}
-
 /// Waits until the process ends and leaves it to be reaped. Answers its peak
 /// memory, sampled: what the kernel tells at the end counts its children too.
 pub(crate) fn peak_until_end(pid: u32) -> f64 {
@@ -70,6 +61,3 @@ pub(crate) fn peak_so_far(pid: u32) -> f64 {
     let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
     kib.map_or(0.0, |kib| kib.trim().parse::<f64>().unwrap() / 1024.0)
 }
-
-/// Unit of processor times in `/proc`, the same on all supported machines.
-const TICKS_PER_SECOND: f64 = 100.0;

@@ -13,6 +13,8 @@
     reason = "a benchmark that cannot go on stops"
 )]
 
+#[path = "../common/children.rs"]
+mod children;
 mod compiles;
 mod cost;
 mod table;
@@ -22,7 +24,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use cost::{Cost, cpu_of_children, peak_until_end};
+use children::cpu_of_children;
+use cost::{Cost, peak_until_end};
 use flate2::read::GzDecoder;
 use mod_wsgi_httpd::python::Python;
 use table::{Row, Target, components, modules, print_floor, print_modules, print_table};
@@ -47,21 +50,9 @@ const IDLE_RUNS: u32 = 20;
 const FOREIGN: [&str; 6] = ["CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "MAKEFLAGS", "VIRTUAL_ENV"];
 /// Rows that compile.
 const COLD: [&str; 4] = ["same", "launcher", "openssl", "everything"];
-/// Modules that a configuration of the launcher can load, whatever its options.
-const OF_LAUNCHER: [&str; 31] = [
-    "access_compat",
-    "unixd",
-    "authn_core",
-    "authz_core",
-    "authz_host",
-    "mime",
-    "rewrite",
-    "alias",
-    "dir",
-    "env",
-    "headers",
-    "filter",
-    "reqtimeout",
+/// Modules that a configuration of the launcher can load besides its
+/// `BASE_MODULES`, whatever its options.
+const OF_LAUNCHER: [&str; 18] = [
     "http2",
     "autoindex",
     "deflate",
@@ -272,7 +263,7 @@ impl Bench {
         let off = all
             .iter()
             .filter_map(|name| name.strip_prefix("mod_"))
-            .filter(|name| !OF_LAUNCHER.contains(name));
+            .filter(|name| !OF_LAUNCHER.contains(name) && !express::BASE_MODULES.contains(name));
         let lines: String =
             off.map(|name| format!("    \"--disable-{}\",\n", name.replace('_', "-"))).collect();
         let recipe = folder.join("httpd.toml");

@@ -37,12 +37,11 @@ fn cc(tree: &Path, folder: &Path) -> Command {
     cc
 }
 
-/// C files that a list of a makefile names as objects.
-fn listed(makefile: &str, name: &str) -> Vec<String> {
+/// The words of a list of a makefile, if it has one of that name.
+fn listed(makefile: &str, name: &str) -> Option<Vec<String>> {
     let text = makefile.replace("\\\n", " ");
-    let list = text.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
-    let objects = list.unwrap().split_whitespace();
-    objects.filter_map(|word| Some(format!("{}.c", word.strip_suffix(".lo")?))).collect()
+    let list = text.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")))?;
+    Some(list.split_whitespace().map(str::to_owned).collect())
 }
 
 /// How each suite of `testall` ended.
@@ -55,14 +54,14 @@ fn test_all(tree: &Path, component: &str, library: &str) -> BTreeMap<String, Str
         cc.args([library, "-lapr-1", "-lcrypt", "-lpthread"]);
         Outcome::of(cc.output().unwrap()).expect(0);
     };
-    let mut sources = listed(&makefile, "TESTS");
+    let tests = listed(&makefile, "TESTS").unwrap();
+    let objects = tests.iter().filter_map(|word| word.strip_suffix(".lo"));
+    let mut sources: Vec<String> = objects.map(|name| format!("{name}.c")).collect();
     sources.extend(["abts.c", "testutil.c"].map(str::to_owned));
     compile("testall", &sources, &[]);
     // What the suites start, and what they load.
-    let text = makefile.replace("\\\n", " ");
-    let helpers = text.lines().find_map(|line| line.strip_prefix("TESTALL_COMPONENTS = "));
     std::fs::create_dir(folder.join(".libs")).unwrap();
-    for name in helpers.unwrap_or_default().split_whitespace() {
+    for name in listed(&makefile, "TESTALL_COMPONENTS").unwrap_or_default() {
         if let Some(name) = name.strip_suffix("@EXEEXT@") {
             compile(name, &[format!("{name}.c")], &[]);
         } else if let Some(name) = name.strip_suffix(".la") {
